@@ -1,0 +1,1 @@
+//! Who asks: peer credentials and proofs become a requester.

@@ -1,0 +1,1 @@
+//! The faces to the outside: sockets and dialects. Only here are wire names and codes known.

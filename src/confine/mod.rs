@@ -1,0 +1,1 @@
+//! The one launcher: an app's environment and sandbox from its snap and its connections.

@@ -1,0 +1,37 @@
+//! The names of task kinds, shared so that one manager's plan can name another's task without knowing its code.
+//! They are the contract's names (v2, section 6).
+
+macro_rules! kinds {
+    ($($name:ident = $text:literal),* $(,)?) => {
+        $(#[doc = concat!("Task kind `", $text, "`.")] pub const $name: &str = $text;)*
+        /// Every kind that is named here.
+        pub const ALL: &[&str] = &[$($text),*];
+    };
+}
+
+kinds! {
+    PREREQUISITES = "prerequisites",
+    PREPARE_SNAP = "prepare-snap",
+    MOUNT_SNAP = "mount-snap",
+    COPY_SNAP_DATA = "copy-snap-data",
+    SETUP_PROFILES = "setup-profiles",
+    REMOVE_PROFILES = "remove-profiles",
+    LINK_SNAP = "link-snap",
+    UNLINK_SNAP = "unlink-snap",
+    UNLINK_CURRENT_SNAP = "unlink-current-snap",
+    CLEAR_SNAP = "clear-snap",
+    DISCARD_SNAP = "discard-snap",
+    CLEANUP = "cleanup",
+    SET_AUTO_ALIASES = "set-auto-aliases",
+    SETUP_ALIASES = "setup-aliases",
+    REMOVE_ALIASES = "remove-aliases",
+    AUTO_CONNECT = "auto-connect",
+    AUTO_DISCONNECT = "auto-disconnect",
+    CONNECT = "connect",
+    DISCONNECT = "disconnect",
+    RUN_HOOK = "run-hook",
+    START_SNAP_SERVICES = "start-snap-services",
+    STOP_SNAP_SERVICES = "stop-snap-services",
+    SERVICE_CONTROL = "service-control",
+    MARK_SEEDED = "mark-seeded",
+}

@@ -1,0 +1,31 @@
+//! Plain types that every room of the house shares: no I/O, no clock, no wire names.
+
+pub mod attrs;
+pub mod change;
+pub mod clock;
+pub mod dirs;
+pub mod error;
+pub mod hardware;
+pub mod ids;
+pub mod interface;
+pub mod kinds;
+pub mod names;
+pub mod record;
+pub mod requester;
+pub mod revision;
+pub mod snap;
+pub mod status;
+
+pub use attrs::Attrs;
+pub use change::{Change, Plan, PlannedTask, Progress, Task};
+pub use clock::Timestamp;
+pub use dirs::Dirs;
+pub use error::{ErrorKind, Fault};
+pub use ids::{ChangeId, TaskId};
+pub use interface::{ConnRef, PlugRef, SlotRef};
+pub use names::SnapName;
+pub use record::{ConnectionRecord, FileIdentity, RevisionRecord, SnapRecord};
+pub use requester::Requester;
+pub use revision::Revision;
+pub use snap::SnapInfo;
+pub use status::{ChangeStatus, TaskStatus};

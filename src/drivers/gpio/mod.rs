@@ -1,0 +1,1 @@
+//! GPIO chips: the kernel's character device, or the simulated board.

@@ -1,0 +1,1 @@
+//! LEDs: the kernel's LED class, or the simulated board.

@@ -1,0 +1,3 @@
+//! The one binary: daemon and client.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Views of changes, warnings and notices.

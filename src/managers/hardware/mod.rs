@@ -1,0 +1,1 @@
+//! The board: lines, LEDs, chips, who holds what, safe values, edge events.

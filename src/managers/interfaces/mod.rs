@@ -1,0 +1,1 @@
+//! Plugs, slots and the connections between them.

@@ -1,0 +1,1 @@
+//! Apps that are daemons: started, stopped, watched, their logs.

@@ -1,0 +1,1 @@
+//! Configuration of snaps, their hooks, and what snapctl asks for.

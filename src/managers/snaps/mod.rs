@@ -1,0 +1,1 @@
+//! Installed snaps: plans and tasks that install, refresh and remove them.

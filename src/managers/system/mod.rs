@@ -1,0 +1,1 @@
+//! Facts of the system that do not move while the agent runs.

@@ -1,0 +1,1 @@
+//! Integration tests: the real daemon over its real sockets.
