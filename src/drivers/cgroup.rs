@@ -1,1 +1,218 @@
-//! Control groups of services.
+//! Control groups (version 2): one per service and hook, so that all of its processes can be found and ended, and so
+//! that a process can be told to be a snap's (decision 2). Without rights on the tree there are none, and the process
+//! runner falls back to process groups.
+
+use crate::domain::SnapName;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Where the version 2 tree may be mounted: alone, or beside version 1.
+const MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
+
+/// How long killed processes may take to be gone (they may hang in the kernel).
+const GONE: Duration = Duration::from_secs(2);
+
+/// The agent's part of the control group tree.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    base: PathBuf,
+}
+
+impl Tree {
+    /// The part that belongs to the agent of that root directory, made if need be; `None` without a tree or rights.
+    pub fn open(root: &Path) -> Option<Self> {
+        let mount = MOUNTS
+            .iter()
+            .map(Path::new)
+            .find(|mount| mount.join("cgroup.controllers").exists())?;
+        let base = mount.join(base_name(root));
+        match fs::create_dir(&base) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(_) => return None,
+        }
+        // A folder that is there may be another user's.
+        OpenOptions::new()
+            .write(true)
+            .open(base.join("cgroup.procs"))
+            .ok()?;
+        Some(Self { base })
+    }
+
+    /// The group of that name, made if need be.
+    pub fn group(&self, name: &str) -> io::Result<Group> {
+        let path = self.base.join(name);
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(Group { path }),
+        }
+    }
+
+    /// The names of the groups that there are.
+    pub fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.base).into_iter().flatten().flatten();
+        entries
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect()
+    }
+
+    /// Lets go of the agent's part if nothing lives in it.
+    pub fn remove(&self) {
+        for name in self.names() {
+            let _ = fs::remove_dir(self.base.join(name));
+        }
+        let _ = fs::remove_dir(&self.base);
+    }
+}
+
+/// The folder's name: `pinion` for the host, another one for each other root, so that several agents keep apart.
+fn base_name(root: &Path) -> String {
+    if root == Path::new("/") {
+        return String::from("pinion");
+    }
+    // FNV-1a: short, and the same in every run.
+    let hash = root
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    format!("pinion-{hash:016x}")
+}
+
+/// The snap that a process belongs to by its control group, for the agent of that root directory.
+pub fn snap_of_pid(root: &Path, pid: i32) -> Option<SnapName> {
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    snap_of_groups(&base_name(root), &groups)
+}
+
+fn snap_of_groups(base: &str, groups: &str) -> Option<SnapName> {
+    let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let mut parts = path.split('/');
+    if !parts.by_ref().any(|part| part == base) {
+        return None;
+    }
+    let tag = parts.next()?.strip_prefix("snap.")?;
+    SnapName::new(tag.split('.').next()?).ok()
+}
+
+/// One group.
+#[derive(Clone, Debug)]
+pub struct Group {
+    path: PathBuf,
+}
+
+impl Group {
+    /// The file into which a process writes `0` to move itself here.
+    pub fn entry(&self) -> io::Result<File> {
+        OpenOptions::new()
+            .write(true)
+            .open(self.path.join("cgroup.procs"))
+    }
+
+    /// The processes in it.
+    pub fn pids(&self) -> Vec<i32> {
+        let text = fs::read_to_string(self.path.join("cgroup.procs")).unwrap_or_default();
+        text.lines().filter_map(|line| line.parse().ok()).collect()
+    }
+
+    /// Something lives in it.
+    pub fn is_populated(&self) -> bool {
+        fs::read_to_string(self.path.join("cgroup.events")).is_ok_and(|text| text.contains("populated 1"))
+    }
+
+    /// The file that becomes ready (priority data) when [`Self::is_populated`] changes.
+    pub fn events(&self) -> io::Result<File> {
+        File::open(self.path.join("cgroup.events"))
+    }
+
+    /// Sends a signal to every process in it.
+    pub fn signal(&self, signal: Signal) {
+        for pid in self.pids() {
+            let _ = kill(Pid::from_raw(pid), signal);
+        }
+    }
+
+    /// Ends everything in it and waits until it is gone; false when something is still there after two seconds.
+    pub fn kill_all(&self) -> bool {
+        if !self.is_populated() {
+            return true;
+        }
+        let until = Instant::now() + GONE;
+        let killed = OpenOptions::new()
+            .write(true)
+            .open(self.path.join("cgroup.kill"))
+            .and_then(|mut file| file.write_all(b"1"))
+            .is_ok();
+        while !killed && self.is_populated() && Instant::now() < until {
+            // Kernels before 5.14: what forks while we read the list is in the next list.
+            self.signal(Signal::SIGKILL);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        self.wait_empty(until)
+    }
+
+    /// Waits for the end of the last process; false when the moment comes first.
+    fn wait_empty(&self, until: Instant) -> bool {
+        let Ok(mut events) = self.events() else {
+            return true;
+        };
+        let mut text = String::new();
+        loop {
+            text.clear();
+            if events.rewind().is_err() || events.read_to_string(&mut text).is_err() {
+                return true;
+            }
+            if text.contains("populated 0") {
+                return true;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            let Ok(timeout) = PollTimeout::try_from(left) else {
+                return false;
+            };
+            if left.is_zero() {
+                return false;
+            }
+            let mut fds = [PollFd::new(events.as_fd(), PollFlags::POLLPRI)];
+            let _ = nix::poll::poll(&mut fds, timeout);
+        }
+    }
+
+    /// Lets go of the group if nothing lives in it.
+    pub fn remove(&self) {
+        let _ = fs::remove_dir(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snap_is_known_by_its_group_only_below_our_own_folder() {
+        let of = |groups: &str| snap_of_groups("pinion", groups).map(|name| name.to_string());
+        assert_eq!(of("0::/pinion/snap.lights.app\n"), Some(String::from("lights")));
+        assert_eq!(
+            of("9:name=systemd:/\n0::/box/pinion/snap.lights.hook.install/sub\n"),
+            Some(String::from("lights"))
+        );
+        assert_eq!(of("0::/snap.lights.app\n"), None);
+        assert_eq!(of("0::/pinion-0123/snap.lights.app\n"), None);
+        assert_eq!(of("0::/pinion/lights\n"), None);
+        assert_eq!(of("0::/\n"), None);
+    }
+
+    #[test]
+    fn roots_keep_apart() {
+        assert_eq!(base_name(Path::new("/")), "pinion");
+        assert_ne!(base_name(Path::new("/tmp/a")), base_name(Path::new("/tmp/b")));
+    }
+}
