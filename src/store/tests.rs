@@ -1,0 +1,189 @@
+use super::*;
+use crate::domain::{Change, ChangeId, SnapName, Timestamp};
+use std::sync::atomic::AtomicI64;
+
+fn open(root: &Path) -> (Arc<Store>, OpenReport) {
+    let ticks = AtomicI64::new(1_000);
+    let clock = Clock::from_fn(move || Timestamp(ticks.fetch_add(1, Ordering::Relaxed)));
+    Store::open(&Dirs::new(root), clock).expect("the store opens")
+}
+
+fn change(id: u64, ready: Option<i64>) -> Change {
+    Change {
+        id: ChangeId(id),
+        kind: "test".into(),
+        summary: "Test".into(),
+        spawn: Timestamp(1),
+        ready: ready.map(Timestamp),
+        status: None,
+        data: serde_json::Map::new(),
+        snaps: vec![],
+        requester: String::new(),
+        noticed: None,
+        tasks: vec![],
+    }
+}
+
+#[test]
+fn what_was_committed_is_there_after_a_new_start() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let snap = SnapName::new("pi").expect("a name");
+    {
+        let (store, _) = open(dir.path());
+        let name = snap.clone();
+        store
+            .commit(move |tx| {
+                tx.put_config(&name, serde_json::json!({"a": 1}))?;
+                tx.add_warning("w")?;
+                tx.next_change()
+            })
+            .expect("commit");
+        // No close: the agent was killed.
+    }
+    let (store, report) = open(dir.path());
+    assert!(report.warnings.is_empty());
+    let world = store.world();
+    assert_eq!(world.config[&snap]["a"], 1);
+    assert_eq!(world.counters.change, 1);
+    assert_eq!(world.warnings.len(), 1);
+    store.close();
+}
+
+#[test]
+fn a_refused_transaction_leaves_nothing_and_spoils_no_other() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (store, _) = open(dir.path());
+    let refused = store.commit(|tx| -> Result<(), StoreError> {
+        tx.add_warning("lost")?;
+        Err(StoreError::Refused("no".into()))
+    });
+    assert!(matches!(refused, Err(StoreError::Refused(_))));
+    store.commit(|tx| tx.add_warning("kept")).expect("commit");
+    assert_eq!(store.world().warnings.keys().collect::<Vec<_>>(), ["kept"]);
+    store.close();
+    let (store, _) = open(dir.path());
+    assert_eq!(store.world().warnings.keys().collect::<Vec<_>>(), ["kept"]);
+}
+
+#[test]
+fn old_changes_leave_memory_but_not_the_history() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (store, _) = open(dir.path());
+    let total = READY_IN_MEMORY as u64 + 20;
+    store
+        .commit(move |tx| (1..=total).try_for_each(|id| tx.put_change(change(id, Some(id as i64)))))
+        .expect("commit");
+    assert_eq!(store.world().changes.len(), READY_IN_MEMORY);
+    assert_eq!(
+        store.change(ChangeId(3)).expect("read").expect("it exists").id,
+        ChangeId(3)
+    );
+    assert_eq!(store.history(100).expect("read").len(), 20);
+    store.commit(|tx| tx.prune(Timestamp(0), 510)).expect("prune");
+    assert_eq!(store.history(100).expect("read").len(), 10);
+    assert!(store.change(ChangeId(3)).expect("read").is_none());
+}
+
+#[test]
+fn a_damaged_database_is_set_aside_and_the_backup_restored() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (store, _) = open(dir.path());
+    store.commit(|tx| tx.add_warning("before")).expect("commit");
+    store.backup().expect("backup");
+    store.close();
+    let path = store.path().to_owned();
+    for damage in [&b"this is not a database, not at all, no"[..], &[0u8; 4096]] {
+        std::fs::write(&path, damage).expect("damage");
+        let (store, report) = open(dir.path());
+        assert!(report.restored);
+        assert_eq!(report.warnings.len(), 1);
+        assert!(store.world().warnings.contains_key("before"), "{damage:?}");
+        store.close();
+    }
+    let kept = std::fs::read_dir(path.parent().expect("a folder"))
+        .expect("list")
+        .flatten();
+    assert_eq!(
+        kept.filter(|entry| entry.file_name().to_string_lossy().contains("damaged"))
+            .count(),
+        2
+    );
+}
+
+#[test]
+fn a_missing_database_starts_empty() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (store, report) = open(dir.path());
+    assert!(!report.restored && report.warnings.is_empty());
+    assert!(store.world().snaps.is_empty());
+}
+
+#[test]
+fn a_newer_schema_is_refused_untouched() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (store, _) = open(dir.path());
+    store.close();
+    Connection::open(store.path())
+        .expect("open")
+        .execute_batch("PRAGMA user_version = 99")
+        .expect("set");
+    let error = Store::open(&Dirs::new(dir.path()), Clock::system())
+        .err()
+        .expect("refused");
+    assert!(matches!(error, StoreError::TooNew { found: 99, .. }), "{error}");
+    assert!(store.path().exists());
+}
+
+#[test]
+fn every_older_schema_opens() {
+    for (index, dump) in [include_str!("../../tests/fixtures/store/schema-1.sql")]
+        .iter()
+        .enumerate()
+    {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = Dirs::new(dir.path()).database();
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("make");
+        Connection::open(&path)
+            .expect("open")
+            .execute_batch(dump)
+            .expect("fill");
+        let (store, report) = open(dir.path());
+        assert!(report.warnings.is_empty(), "schema {}", index + 1);
+        let world = store.world();
+        assert_eq!(world.counters.change, 7);
+        assert_eq!(world.snaps.len(), 1);
+        assert_eq!(world.change(ChangeId(7)).expect("the change").tasks.len(), 1);
+        store
+            .commit(|tx| tx.add_audit("uid=0", "test"))
+            .expect("the new tables are there");
+    }
+}
+
+#[test]
+fn warnings_are_okayed_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (store, _) = open(dir.path());
+    store.commit(|tx| tx.add_warning(" a ")).expect("commit");
+    let shown = store.world().warnings["a"].last_added;
+    assert_eq!(store.commit(move |tx| tx.okay_warnings(shown)).expect("okay"), 1);
+    assert_eq!(store.commit(move |tx| tx.okay_warnings(shown)).expect("okay"), 0);
+}
+
+#[test]
+fn notices_are_coalesced_and_their_times_increase() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (store, _) = open(dir.path());
+    let ids = store
+        .commit(|tx| {
+            let a = tx.add_notice("change-update", "1", None, Default::default())?;
+            let b = tx.add_notice("change-update", "2", None, Default::default())?;
+            let again = tx.add_notice("change-update", "1", None, Default::default())?;
+            Ok((a, b, again))
+        })
+        .expect("commit");
+    assert_eq!(ids.0, ids.2);
+    assert_ne!(ids.0, ids.1);
+    let world = store.world();
+    assert_eq!(world.notices[&ids.0].occurrences, 2);
+    assert!(world.notices[&ids.0].last_repeated > world.notices[&ids.1].last_repeated);
+}
