@@ -1,1 +1,2 @@
 //! Integration tests: the real daemon over its real sockets.
+mod supply_chain;
