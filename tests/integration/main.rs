@@ -1,2 +1,3 @@
 //! Integration tests: the real daemon over its real sockets.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests may panic, too
 mod supply_chain;
