@@ -4,6 +4,7 @@
 //! imports and inline uses included, resolved to the room that it reaches, and held against the list below. The test
 //! also plants violations in a copy of the source and sees itself turn red. Test modules are exempt: they may set up
 //! what they need.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests may panic, too
 
 #[path = "architecture/tokens.rs"]
 mod tokens;
