@@ -1,1 +1,189 @@
-//! The one launcher: an app's environment and sandbox from its snap and its connections.
+//! The one launcher: it builds an app's environment and sandbox from its snap and its connections and becomes the
+//! app. Services, hooks and people start apps through it (`pinion run`); it needs no running agent, only the launch
+//! description that the agent keeps for each active snap.
+
+mod command;
+mod environment;
+mod launch;
+mod sandbox;
+#[cfg(test)]
+mod tests;
+
+pub use command::Which;
+pub use launch::{Launch, LaunchPlug, tag_of_app, tag_of_hook};
+
+use crate::domain::{Dirs, Revision, SnapName};
+use crate::drivers::cgroup::Tree;
+use crate::drivers::fs;
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// What `pinion run` was asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Run {
+    /// `/` when not given.
+    pub root: Option<PathBuf>,
+    /// `SNAP` or `SNAP.APP`; for a hook the snap.
+    pub target: String,
+    /// `--hook NAME`.
+    pub hook: Option<String>,
+    /// `--command stop|reload|post-stop`.
+    pub command: Option<String>,
+    /// `--service`: started by the supervisor.
+    pub service: bool,
+    /// What the person added.
+    pub args: Vec<OsString>,
+}
+
+/// What a snap's process cannot be started for, in the words that clients know.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    #[error("need the application to run as argument")]
+    NoTarget,
+    #[error("cannot find current revision for snap {snap}: {reason}")]
+    NoSnap { snap: String, reason: String },
+    #[error("cannot find app {app:?} in {snap:?}")]
+    NoApp { app: String, snap: String },
+    #[error("cannot find hook {hook:?} in {snap:?}")]
+    NoHook { hook: String, snap: String },
+    #[error("cannot run hooks / applications with base \"none\"")]
+    NoBase,
+    #[error("no {command:?} command found for {app:?}")]
+    NoCommand { command: String, app: String },
+    #[error("cannot use {0:?} command")]
+    BadCommand(String),
+    #[error("cannot change to {path}: {source}", path = .path.display())]
+    NoFolder { path: PathBuf, source: std::io::Error },
+    #[error("cannot confine the process ({what}): {source}")]
+    Sandbox {
+        what: &'static str,
+        source: std::io::Error,
+    },
+    #[error("cannot exec {program:?}: {source}")]
+    Exec {
+        program: PathBuf,
+        source: std::io::Error,
+    },
+}
+
+/// Becomes the app. Returns only when that cannot be: 1, or 127 when the command cannot be executed.
+pub fn run(run: &Run) -> ExitCode {
+    let error = match start(run) {
+        Ok(never) => match never {},
+        Err(error) => error,
+    };
+    // A closed standard error leaves nobody to tell.
+    let _ = writeln!(std::io::stderr(), "error: {error}");
+    match error {
+        LaunchError::Exec { .. } => ExitCode::from(127),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+fn start(run: &Run) -> Result<std::convert::Infallible, LaunchError> {
+    if run.target.is_empty() {
+        return Err(LaunchError::NoTarget);
+    }
+    let dirs = Dirs::new(run.root.clone().unwrap_or_else(|| PathBuf::from("/")));
+    let (snap, app) = run.target.split_once('.').unwrap_or((&run.target, &run.target));
+    let launch = read_launch(&dirs, snap)?;
+    let which = Which::choose(&launch.info, app, run.hook.as_deref(), run.command.as_deref())?;
+    let user = environment::User::current(&dirs);
+    make_user_folders(&user, &launch.info.name, launch.revision);
+    let inherited = environment::inherited(
+        std::env::vars_os(),
+        run.service || run.hook.is_some(),
+        launch.confinement,
+    );
+    let env = environment::build(&environment::Facts {
+        dirs: &dirs,
+        launch: &launch,
+        which: &which,
+        user: &user,
+        cookie: cookie(&dirs, &launch.info.name, &inherited),
+        inherited,
+    });
+    let argv = command::argv(&dirs, &launch, &which, &env, &run.args);
+    if which.hook_name().is_none() && !run.service {
+        join_group(&dirs, &which.tag(&launch.info.name));
+    }
+    let folder = if run.hook.is_some() {
+        Some(PathBuf::from("/"))
+    } else if run.service {
+        Some(dirs.snap_data(&launch.info.name, launch.revision))
+    } else {
+        None
+    };
+    if let Some(path) = folder {
+        std::env::set_current_dir(&path).map_err(|source| LaunchError::NoFolder { path, source })?;
+    }
+    sandbox::enter(&launch, &which)?;
+    let (program, args) = argv
+        .split_first()
+        .map_or((OsString::new(), &[][..]), |(program, args)| {
+            (program.clone(), args)
+        });
+    let source = Command::new(&program).args(args).env_clear().envs(env).exec();
+    Err(LaunchError::Exec {
+        program: program.into(),
+        source,
+    })
+}
+
+fn read_launch(dirs: &Dirs, snap: &str) -> Result<Launch, LaunchError> {
+    let failed = |reason: String| LaunchError::NoSnap {
+        snap: snap.to_owned(),
+        reason,
+    };
+    let name = SnapName::new(snap).map_err(|error| failed(error.to_string()))?;
+    let current = dirs.snap_mount_dir(&name).join("current");
+    match Launch::read(dirs, &name) {
+        Ok(launch) => Ok(launch),
+        Err(reason) => match std::fs::read_link(&current) {
+            Ok(_) => Err(failed(reason)),
+            Err(_) => Err(failed(format!(
+                "readlink {}: no such file or directory",
+                current.display()
+            ))),
+        },
+    }
+}
+
+/// The cookie: a hook keeps the one that it was given; else the snap's, for those who may read it.
+fn cookie(dirs: &Dirs, snap: &SnapName, inherited: &[(OsString, OsString)]) -> Option<String> {
+    let given = inherited.iter().find(|(name, _)| name == "SNAP_COOKIE");
+    match given {
+        Some((_, value)) => value.to_str().map(str::to_owned),
+        None => std::fs::read_to_string(dirs.cookies().join(format!("snap.{snap}"))).ok(),
+    }
+}
+
+/// `~/snap/NAME/REV`, `common`, `current`. As the contract has it, failure does not stop the app.
+fn make_user_folders(user: &environment::User, snap: &SnapName, revision: Revision) {
+    let base = user.snap_folder(snap);
+    let made = fs::make_dir(&user.home.join("snap"), 0o700)
+        .and_then(|()| fs::make_dir(&base.join(revision.to_string()), 0o755))
+        .and_then(|()| fs::make_dir(&base.join("common"), 0o755))
+        .and_then(|()| fs::link_atomic(Path::new(&revision.to_string()), &base.join("current")));
+    if let Err(error) = made {
+        let _ = writeln!(std::io::stderr(), "warning: {}", error.in_full());
+    }
+}
+
+/// Moves this process to the group of its app, so that it is known as the snap's on the snap socket. Those who may
+/// not are not tracked.
+fn join_group(dirs: &Dirs, tag: &str) {
+    if !nix::unistd::Uid::effective().is_root() {
+        return;
+    }
+    let joined = Tree::open(dirs.root())
+        .and_then(|tree| tree.group(tag).ok())
+        .and_then(|group| group.entry().ok())
+        .map(|mut entry| entry.write_all(b"0"));
+    if let Some(Err(error)) = joined {
+        let _ = writeln!(std::io::stderr(), "warning: cannot track this process: {error}");
+    }
+}

@@ -109,6 +109,26 @@ impl Dirs {
         self.at("run/pinion")
     }
 
+    /// What the launcher knows of each active snap.
+    pub fn launches(&self) -> PathBuf {
+        self.at("run/pinion/launch")
+    }
+
+    /// The same of one snap.
+    pub fn launch(&self, snap: &SnapName) -> PathBuf {
+        self.launches().join(format!("{snap}.json"))
+    }
+
+    /// The folder with `snapctl`, first on the path of apps.
+    pub fn tools(&self) -> PathBuf {
+        self.at("run/pinion/bin")
+    }
+
+    /// What services printed.
+    pub fn logs(&self) -> PathBuf {
+        self.at("run/pinion/logs")
+    }
+
     /// The main socket.
     pub fn main_socket(&self) -> PathBuf {
         self.at("run/snapd.socket")

@@ -5,6 +5,18 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// The name of this machine's architecture as Debian and snaps spell it.
+pub fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "arm" => "armhf",
+        "x86" => "i386",
+        "powerpc64" => "ppc64el",
+        other => other,
+    }
+}
+
 /// What a snap is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -230,6 +242,33 @@ pub struct SnapInfo {
 }
 
 impl SnapInfo {
+    /// A snap that says nothing but its name: what a parser starts from.
+    pub fn named(name: SnapName) -> Self {
+        Self {
+            name,
+            version: String::new(),
+            kind: SnapType::default(),
+            architectures: Vec::new(),
+            assumes: Vec::new(),
+            title: String::new(),
+            summary: String::new(),
+            description: String::new(),
+            license: String::new(),
+            epoch: Epoch::default(),
+            base: None,
+            confinement: Confinement::default(),
+            grade: String::new(),
+            environment: Vec::new(),
+            plugs: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            apps: BTreeMap::new(),
+            hooks: BTreeMap::new(),
+            layout: Vec::new(),
+            links: BTreeMap::new(),
+            dropped: Vec::new(),
+        }
+    }
+
     /// The base whose presence an install asks for; `None` when none is needed.
     pub fn needed_base(&self) -> Option<&str> {
         match (self.kind, self.base.as_deref()) {

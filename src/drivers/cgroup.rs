@@ -1,8 +1,7 @@
 //! Control groups (version 2): one per service and hook, so that all of its processes can be found and ended, and so
-//! that a process can be told to be a snap's (decision 2). Without rights on the tree there are none, and the process
+//! that a process can be told to be a snap's (`access`). Without rights on the tree there are none, and the process
 //! runner falls back to process groups.
 
-use crate::domain::SnapName;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -86,22 +85,6 @@ fn base_name(root: &Path) -> String {
             (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
         });
     format!("pinion-{hash:016x}")
-}
-
-/// The snap that a process belongs to by its control group, for the agent of that root directory.
-pub fn snap_of_pid(root: &Path, pid: i32) -> Option<SnapName> {
-    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-    snap_of_groups(&base_name(root), &groups)
-}
-
-fn snap_of_groups(base: &str, groups: &str) -> Option<SnapName> {
-    let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    let mut parts = path.split('/');
-    if !parts.by_ref().any(|part| part == base) {
-        return None;
-    }
-    let tag = parts.next()?.strip_prefix("snap.")?;
-    SnapName::new(tag.split('.').next()?).ok()
 }
 
 /// One group.
@@ -195,20 +178,6 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_snap_is_known_by_its_group_only_below_our_own_folder() {
-        let of = |groups: &str| snap_of_groups("pinion", groups).map(|name| name.to_string());
-        assert_eq!(of("0::/pinion/snap.lights.app\n"), Some(String::from("lights")));
-        assert_eq!(
-            of("9:name=systemd:/\n0::/box/pinion/snap.lights.hook.install/sub\n"),
-            Some(String::from("lights"))
-        );
-        assert_eq!(of("0::/snap.lights.app\n"), None);
-        assert_eq!(of("0::/pinion-0123/snap.lights.app\n"), None);
-        assert_eq!(of("0::/pinion/lights\n"), None);
-        assert_eq!(of("0::/\n"), None);
-    }
 
     #[test]
     fn roots_keep_apart() {

@@ -1,0 +1,64 @@
+//! The launch description: what the launcher must know of a snap, kept by the agent in a file that anyone may read.
+//! It holds no secrets.
+
+use crate::domain::snap::Confinement;
+use crate::domain::{Dirs, Revision, SnapInfo, SnapName};
+use crate::drivers::fs;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One plug that is connected.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaunchPlug {
+    /// Its interface.
+    pub interface: String,
+    /// What it got, by the last part of the variable's name: `LINE`, `CHIP`, `LED`, `PATH`, `LINES`.
+    pub grants: BTreeMap<String, String>,
+}
+
+/// A snap that may be started.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Launch {
+    pub info: Arc<SnapInfo>,
+    pub revision: Revision,
+    /// As installed: `--devmode` and `--jailmode` are in it.
+    pub confinement: Confinement,
+    /// Connected plugs by name.
+    pub plugs: BTreeMap<String, LaunchPlug>,
+}
+
+impl Launch {
+    /// Reads the description of an active snap.
+    pub fn read(dirs: &Dirs, snap: &SnapName) -> Result<Self, String> {
+        let path = dirs.launch(snap);
+        let text = std::fs::read(&path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => String::from("the agent has not prepared it; is pinion running?"),
+            _ => format!("cannot read {}: {error}", path.display()),
+        })?;
+        serde_json::from_slice(&text).map_err(|error| format!("cannot use {}: {error}", path.display()))
+    }
+
+    /// Writes it where the launcher looks; says whether that changed anything.
+    pub fn write(&self, dirs: &Dirs) -> Result<bool, fs::FileError> {
+        let path = dirs.launch(&self.info.name);
+        // A SnapInfo has only text keys: it can always be written as JSON.
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        if std::fs::read(&path).is_ok_and(|present| present == text) {
+            return Ok(false);
+        }
+        fs::make_dir(&dirs.launches(), 0o755)?;
+        fs::write_volatile(&path, &text, 0o644)?;
+        Ok(true)
+    }
+}
+
+/// The security tag of an app: `snap.NAME.APP`.
+pub fn tag_of_app(snap: &SnapName, app: &str) -> String {
+    format!("snap.{snap}.{app}")
+}
+
+/// The security tag of a hook: `snap.NAME.hook.HOOK`.
+pub fn tag_of_hook(snap: &SnapName, hook: &str) -> String {
+    format!("snap.{snap}.hook.{hook}")
+}

@@ -1,0 +1,193 @@
+use super::environment::{Facts, User, build, inherited, lookup};
+use super::{Launch, LaunchPlug, Which, command};
+use crate::domain::snap::{AppInfo, Confinement, HookInfo};
+use crate::domain::{Dirs, SnapInfo, SnapName};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+fn launch() -> Launch {
+    let app = AppInfo {
+        name: String::from("svc"),
+        command: String::from("bin/run echo $SNAP_NAME $NOSUCH a:b"),
+        command_chain: vec![String::from("bin/chain")],
+        stop_command: Some(String::from("bin/stop")),
+        plugs: vec![String::from("my-led")],
+        environment: vec![
+            (String::from("FIRST"), String::from("$SNAP_REVISION")),
+            (String::from("SECOND"), String::from("${FIRST}-x${NOSUCH}y")),
+            (String::from("PATH"), String::from("$SNAP/bin:$PATH")),
+        ],
+        ..AppInfo::default()
+    };
+    let info = SnapInfo {
+        version: String::from("1.0"),
+        apps: [(app.name.clone(), app)].into(),
+        hooks: [(
+            String::from("install"),
+            HookInfo {
+                name: String::from("install"),
+                ..HookInfo::default()
+            },
+        )]
+        .into(),
+        environment: vec![(String::from("ALL"), String::from("of-snap"))],
+        ..SnapInfo::named(SnapName::new("cf").expect("a name"))
+    };
+    let grants = [(String::from("LED"), String::from("ACT"))].into();
+    Launch {
+        info: Arc::new(info),
+        revision: "x1".parse().expect("a revision"),
+        confinement: Confinement::Strict,
+        plugs: [(
+            String::from("my-led"),
+            LaunchPlug {
+                interface: String::from("led"),
+                grants,
+            },
+        )]
+        .into(),
+    }
+}
+
+fn environment(dirs: &Dirs, launch: &Launch, which: &Which) -> Vec<(OsString, OsString)> {
+    build(&Facts {
+        dirs,
+        launch,
+        which,
+        user: &User {
+            uid: 1000,
+            home: PathBuf::from("/home/u"),
+        },
+        cookie: Some(String::from("C")),
+        inherited: vec![("LANG".into(), "C".into())],
+    })
+}
+
+#[test]
+fn an_app_gets_the_contracts_environment() {
+    // contract: confinement, section 1.4
+    let (dirs, launch) = (Dirs::new("/"), launch());
+    let which = Which::choose(&launch.info, "svc", None, None).expect("the app");
+    let env = environment(&dirs, &launch, &which);
+    let path = "/run/pinion/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/games:/usr/local/games";
+    for (name, value) in [
+        ("SNAP", "/snap/cf/x1"),
+        ("SNAP_DATA", "/var/snap/cf/x1"),
+        ("SNAP_COMMON", "/var/snap/cf/common"),
+        ("SNAP_USER_DATA", "/home/u/snap/cf/x1"),
+        ("SNAP_USER_COMMON", "/home/u/snap/cf/common"),
+        ("HOME", "/home/u/snap/cf/x1"),
+        ("SNAP_REAL_HOME", "/home/u"),
+        ("XDG_RUNTIME_DIR", "/run/user/1000/snap.cf"),
+        ("SNAP_NAME", "cf"),
+        ("SNAP_INSTANCE_NAME", "cf"),
+        ("SNAP_INSTANCE_KEY", ""),
+        ("SNAP_REVISION", "x1"),
+        ("SNAP_VERSION", "1.0"),
+        (
+            "SNAP_LIBRARY_PATH",
+            "/var/lib/snapd/lib/gl:/var/lib/snapd/lib/gl32:/var/lib/snapd/void",
+        ),
+        ("SNAP_REEXEC", ""),
+        ("SNAP_COOKIE", "C"),
+        ("SNAP_CONTEXT", "C"),
+        ("TMPDIR", "/tmp"),
+        ("TEMPDIR", "/tmp"),
+        ("LANG", "C"),
+        ("ALL", "of-snap"),
+        ("FIRST", "x1"),
+        ("SECOND", "x1-xy"),
+        ("PATH", &format!("/snap/cf/x1/bin:{path}")),
+        ("SNAP_PLUG_MY_LED_LED", "ACT"),
+    ] {
+        assert_eq!(lookup(&env, name), Some(value.into()), "{name}");
+    }
+    assert_eq!(lookup(&env, "PINION_SNAP_SOCKET"), None);
+}
+
+#[test]
+fn another_root_moves_every_path() {
+    let (dirs, launch) = (Dirs::new("/tmp/r"), launch());
+    let which = Which::choose(&launch.info, "svc", None, None).expect("the app");
+    let env = environment(&dirs, &launch, &which);
+    assert_eq!(lookup(&env, "SNAP"), Some("/tmp/r/snap/cf/x1".into()));
+    assert_eq!(
+        lookup(&env, "PINION_SNAP_SOCKET"),
+        Some("/tmp/r/run/snapd-snap.socket".into())
+    );
+}
+
+#[test]
+fn a_hook_that_is_not_bound_to_a_plug_gets_nothing_of_it() {
+    let (dirs, launch) = (Dirs::new("/"), launch());
+    let which = Which::choose(&launch.info, "cf", Some("install"), None).expect("the hook");
+    let env = environment(&dirs, &launch, &which);
+    assert_eq!(lookup(&env, "SNAP_PLUG_MY_LED_LED"), None);
+    let argv = command::argv(&dirs, &launch, &which, &env, &[]);
+    assert_eq!(argv, ["/snap/cf/x1/meta/hooks/install"]);
+}
+
+#[test]
+fn words_of_a_command_that_come_out_empty_are_dropped() {
+    let (dirs, launch) = (Dirs::new("/"), launch());
+    let which = Which::choose(&launch.info, "svc", None, None).expect("the app");
+    let env = environment(&dirs, &launch, &which);
+    let argv = command::argv(&dirs, &launch, &which, &env, &["extra".into(), "a $b".into()]);
+    assert_eq!(
+        argv,
+        [
+            "/snap/cf/x1/bin/chain",
+            "/snap/cf/x1/bin/run",
+            "echo",
+            "cf",
+            "a:b",
+            "extra",
+            "a $b"
+        ]
+    );
+}
+
+#[test]
+fn what_is_not_there_is_named_in_the_words_of_the_contract() {
+    let info = launch().info;
+    let text = |app, hook, command| {
+        Which::choose(&info, app, hook, command)
+            .expect_err("refused")
+            .to_string()
+    };
+    assert_eq!(text("nosuch", None, None), r#"cannot find app "nosuch" in "cf""#);
+    assert_eq!(
+        text("cf", Some("nosuch"), None),
+        r#"cannot find hook "nosuch" in "cf""#
+    );
+    assert_eq!(
+        text("svc", None, Some("reload")),
+        r#"no "reload" command found for "svc""#
+    );
+    assert_eq!(text("svc", None, Some("bogus")), r#"cannot use "bogus" command"#);
+}
+
+#[test]
+fn only_what_belongs_there_is_inherited() {
+    let all = || {
+        ["LANG", "LD_PRELOAD", "LISTEN_FDS", "SNAP_COOKIE", "SECRET"]
+            .map(|name| (OsString::from(name), OsString::from("1")))
+            .into_iter()
+    };
+    let names = |clean, confinement| {
+        inherited(all(), clean, confinement)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(true, Confinement::Strict), ["LANG", "SNAP_COOKIE"]);
+    assert_eq!(
+        names(false, Confinement::Strict),
+        ["LANG", "LISTEN_FDS", "SECRET"]
+    );
+    assert_eq!(
+        names(false, Confinement::Classic),
+        ["LANG", "LD_PRELOAD", "LISTEN_FDS", "SECRET"]
+    );
+}
