@@ -8,3 +8,22 @@ pub mod services;
 pub mod settings;
 pub mod snaps;
 pub mod system;
+
+use std::sync::Arc;
+
+/// Every manager, as the dialects get them.
+pub struct Managers {
+    pub changes: Arc<changes::Changes>,
+    pub system: Arc<system::System>,
+}
+
+#[cfg(test)]
+impl Managers {
+    /// All managers over a store, for tests of the dialects. A manager that is added is built here, too.
+    pub fn over(store: &Arc<crate::store::Store>, dirs: &crate::domain::Dirs) -> Arc<Self> {
+        Arc::new(Self {
+            changes: Arc::new(changes::Changes::new(Arc::clone(store))),
+            system: Arc::new(system::System::new(dirs, false)),
+        })
+    }
+}

@@ -1,1 +1,105 @@
-//! Views of changes, warnings and notices.
+//! Changes and warnings as people look at them.
+
+use crate::domain::record::Warning;
+use crate::domain::{Change, ChangeId, ErrorKind, Fault, Timestamp};
+use crate::store::{Store, StoreError};
+use std::sync::Arc;
+
+/// Which changes are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Select {
+    /// Those that are not ready.
+    #[default]
+    InProgress,
+    /// Those that are.
+    Ready,
+    /// All.
+    All,
+}
+
+/// The manager of changes and warnings.
+pub struct Changes {
+    store: Arc<Store>,
+}
+
+impl Changes {
+    /// The views of a store.
+    pub fn new(store: Arc<Store>) -> Self {
+        Self { store }
+    }
+
+    /// Changes in memory that fit: the live ones and the newest ready ones. `about` keeps those about a snap.
+    pub fn list(&self, select: Select, about: Option<&str>) -> Vec<Arc<Change>> {
+        self.store
+            .world()
+            .changes
+            .values()
+            .filter(|change| match select {
+                Select::InProgress => !change.is_ready(),
+                Select::Ready => change.is_ready(),
+                Select::All => true,
+            })
+            .filter(|change| about.is_none_or(|snap| change.snaps.iter().any(|about| about == snap)))
+            .cloned()
+            .collect()
+    }
+
+    /// One change, from memory or from the history.
+    pub async fn one(&self, id: &str) -> Result<Arc<Change>, Fault> {
+        let missing = || Fault::new(ErrorKind::NotFound, format!("cannot find change with id {id:?}"));
+        let id: ChangeId = id.parse().map_err(|_| missing())?;
+        let world = self.store.world();
+        if let Some(change) = world.change(id) {
+            return Ok(Arc::clone(change));
+        }
+        if !world.has_history {
+            return Err(missing());
+        }
+        let store = Arc::clone(&self.store);
+        tokio::task::spawn_blocking(move || store.change(id))
+            .await
+            .map_err(|error| Fault::internal(error.to_string()))?
+            .map_err(unreadable)?
+            .ok_or_else(missing)
+    }
+
+    /// How many warnings are pending and when the newest of them came; `None` when there is none.
+    pub fn pending_warnings(&self) -> Option<(usize, Timestamp)> {
+        let world = self.store.world();
+        if world.warnings.is_empty() {
+            return None;
+        }
+        let now = self.store.clock().now();
+        let mut pending = world.warnings.values().filter(|warning| warning.is_pending(now));
+        let first = pending.next()?.last_added;
+        Some(pending.fold((1, first), |(count, last), warning| {
+            (count + 1, last.max(warning.last_added))
+        }))
+    }
+
+    /// Warnings, the oldest first: the pending ones, or all that are kept.
+    pub fn warnings(&self, all: bool) -> Vec<Arc<Warning>> {
+        let world = self.store.world();
+        let now = self.store.clock().now();
+        let mut warnings: Vec<_> = world
+            .warnings
+            .values()
+            .filter(|warning| all || warning.is_pending(now))
+            .cloned()
+            .collect();
+        warnings.sort_by_key(|warning| warning.last_added);
+        warnings
+    }
+
+    /// Marks the warnings that were pending at a moment as seen; answers how many.
+    pub async fn okay_warnings(&self, moment: Timestamp) -> Result<usize, Fault> {
+        self.store
+            .commit_async(move |tx| tx.okay_warnings(moment))
+            .await
+            .map_err(unreadable)
+    }
+}
+
+fn unreadable(error: StoreError) -> Fault {
+    Fault::internal(error.to_string())
+}

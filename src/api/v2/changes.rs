@@ -1,0 +1,107 @@
+//! `/v2/changes` (contract: v2, section 3, and v2-newer, section 5).
+
+use super::{Call, Reply};
+use crate::domain::{Change, Fault, Task};
+use crate::managers::changes::Select;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ChangeBody<'a> {
+    id: String,
+    kind: &'a str,
+    summary: &'a str,
+    status: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tasks: Vec<TaskBody<'a>>,
+    ready: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    err: Option<String>,
+    spawn_time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ready_time: Option<String>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    data: &'a Map<String, Value>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct TaskBody<'a> {
+    id: String,
+    kind: &'a str,
+    summary: &'a str,
+    status: String,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    log: &'a [String],
+    progress: ProgressBody,
+    spawn_time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ready_time: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ProgressBody {
+    label: String,
+    done: u64,
+    total: u64,
+}
+
+impl<'a> From<&'a Change> for ChangeBody<'a> {
+    fn from(change: &'a Change) -> Self {
+        Self {
+            id: change.id.to_string(),
+            kind: &change.kind,
+            summary: &change.summary,
+            status: change.shown_status().to_string(),
+            tasks: change.tasks.iter().map(TaskBody::from).collect(),
+            ready: change.is_ready(),
+            err: change.error_text(),
+            spawn_time: change.spawn.rfc3339(),
+            ready_time: change.ready.map(|moment| moment.rfc3339()),
+            data: &change.data,
+        }
+    }
+}
+
+impl<'a> From<&'a Task> for TaskBody<'a> {
+    fn from(task: &'a Task) -> Self {
+        let progress = task.shown_progress();
+        Self {
+            id: task.id.to_string(),
+            kind: &task.kind,
+            summary: &task.summary,
+            status: task.status.to_string(),
+            log: &task.log,
+            progress: ProgressBody {
+                label: progress.label,
+                done: progress.done,
+                total: progress.total,
+            },
+            spawn_time: task.spawn.rfc3339(),
+            ready_time: task.ready.map(|moment| moment.rfc3339()),
+        }
+    }
+}
+
+/// GET /v2/changes.
+pub async fn list(call: Call) -> Result<Reply, Fault> {
+    let select = match call.query.text("select") {
+        "" | "in-progress" => Select::InProgress,
+        "ready" => Select::Ready,
+        "all" => Select::All,
+        _ => {
+            return Err(Fault::bad("select should be one of: all,in-progress,ready"));
+        }
+    };
+    let about = call.query.get("for").filter(|snap| !snap.is_empty());
+    let changes = call.managers.changes.list(select, about);
+    let bodies: Vec<ChangeBody<'_>> = changes.iter().map(|change| (&**change).into()).collect();
+    Reply::of(&bodies)
+}
+
+/// GET /v2/changes/{id}.
+pub async fn one(call: Call) -> Result<Reply, Fault> {
+    let change = call.managers.changes.one(call.param("id")).await?;
+    Reply::of(&ChangeBody::from(&*change))
+}

@@ -1,0 +1,83 @@
+//! The route table: what there is, who may use it with which verb, and what answers (contract: v2, section 2).
+
+use super::call::Call;
+use super::envelope::Reply;
+use super::{changes, system};
+use crate::access::Access::{self, Open};
+use axum::http::Method;
+use futures_util::future::BoxFuture;
+
+/// What answers a verb of a route.
+pub type Handler = fn(Call) -> BoxFuture<'static, Reply>;
+
+/// One verb of a route.
+#[derive(Clone, Copy)]
+pub struct Verb {
+    /// Who may use it.
+    pub access: Access,
+    /// What answers.
+    pub handler: Handler,
+}
+
+/// One path and its verbs; the dialect knows no others than these three.
+#[derive(Clone, Copy)]
+pub struct Route {
+    /// With `{name}` for a segment that is a parameter.
+    pub path: &'static str,
+    get: Option<Verb>,
+    post: Option<Verb>,
+    put: Option<Verb>,
+}
+
+impl Route {
+    const fn get(mut self, access: Access, handler: Handler) -> Self {
+        self.get = Some(Verb { access, handler });
+        self
+    }
+
+    #[allow(dead_code)]
+    const fn post(mut self, access: Access, handler: Handler) -> Self {
+        self.post = Some(Verb { access, handler });
+        self
+    }
+
+    #[allow(dead_code)]
+    const fn put(mut self, access: Access, handler: Handler) -> Self {
+        self.put = Some(Verb { access, handler });
+        self
+    }
+
+    /// What the route has for a method.
+    pub fn verb(&self, method: &Method) -> Option<&Verb> {
+        match *method {
+            Method::GET => self.get.as_ref(),
+            Method::POST => self.post.as_ref(),
+            Method::PUT => self.put.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+const fn route(path: &'static str) -> Route {
+    Route {
+        path,
+        get: None,
+        post: None,
+        put: None,
+    }
+}
+
+/// Makes a [`Handler`] of an `async fn(Call) -> Result<Reply, Fault>`.
+macro_rules! handler {
+    ($function:path) => {
+        |call| Box::pin(async move { $function(call).await.unwrap_or_else(Reply::Error) })
+    };
+}
+
+/// Every route of the dialect.
+pub static ROUTES: &[Route] = &[
+    route("/").get(Open, handler!(system::root)),
+    route("/v2/system-info").get(Open, handler!(system::info)),
+    route("/v2/changes").get(Open, handler!(changes::list)),
+    route("/v2/changes/{id}").get(Open, handler!(changes::one)),
+];
