@@ -1,1 +1,3 @@
 //! The daemon's settings and the board files.
+
+pub mod board;

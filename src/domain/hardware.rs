@@ -51,6 +51,8 @@ pub enum Target {
 pub enum Grant {
     /// A line that the agent holds for the plug; its board name.
     Line { name: String, chip: String, offset: u32 },
+    /// A line that the kernel exported in sysfs; its folder is the app's to use.
+    Sysfs { name: String, path: String },
     /// An LED; its board name, and its sysfs folder where there is one.
     Led { name: String, path: Option<String> },
     /// A chip with only its own lines: its device node. `aggregator` is what deletes it.

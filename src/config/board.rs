@@ -1,0 +1,593 @@
+//! Board files: what a board's lines, LEDs and header are called. One TOML file per board, kept in the binary or given
+//! by `--board FILE`.
+
+use crate::domain::hardware::OnRelease;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use toml::Spanned;
+
+#[cfg(test)]
+mod tests;
+
+/// A board file may be this long (bytes).
+pub const MAX_FILE: usize = 256 * 1024;
+/// A board may have this many lines, and as many LEDs.
+pub const MAX_LINES: usize = 4096;
+/// What a header's pin may be called besides a line's name.
+pub const SUPPLIES: &[&str] = &["3V3", "5V", "1V8", "12V", "VIN", "GND", "NC"];
+
+/// The board files in the binary: name and text.
+const BUILT_IN: &[(&str, &str)] = &[
+    #[cfg(feature = "sim")]
+    ("sim", include_str!("../../board-configs/sim.toml")),
+    ("generic", include_str!("../../board-configs/generic.toml")),
+    (
+        "raspberry-pi-4",
+        include_str!("../../board-configs/raspberry-pi-4.toml"),
+    ),
+];
+
+/// Who drives the lines and LEDs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Driver {
+    /// The kernel: GPIO character device, LED class.
+    #[default]
+    Kernel,
+    /// Nobody: it is all in the agent's memory.
+    Simulator,
+}
+
+/// What is known of one board.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Board {
+    /// The name that `--board` takes.
+    pub name: String,
+    /// What people call it.
+    pub model: String,
+    /// What its device tree says under `compatible`.
+    pub compatible: Vec<String>,
+    /// Who drives it.
+    pub driver: Driver,
+    /// Lines and LEDs that the file does not name are taken from the kernel.
+    pub discover: bool,
+    /// What is to know of some chips.
+    pub chips: Vec<Chip>,
+    /// Lines by name.
+    pub lines: Vec<Line>,
+    /// LEDs by name.
+    pub leds: Vec<Led>,
+    /// The pins of the header, pin 1 first: a line's name or a supply.
+    pub header: Vec<String>,
+}
+
+/// What is to know of a chip.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chip {
+    /// The kernel's label of it; its number changes from boot to boot.
+    pub label: String,
+    /// How many lines it has.
+    pub lines: Option<u32>,
+    /// The global number of its first line as gadgets count it; used where the kernel gives none that fits.
+    pub base: Option<u32>,
+    /// What a line does when its holder lets go.
+    pub on_release: OnRelease,
+    /// `gpio` connections export the line in sysfs instead of holding it.
+    pub sysfs: bool,
+}
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    pub name: String,
+    /// The label of its chip.
+    pub chip: String,
+    pub offset: u32,
+    /// The pin of the header that it is on, counted from 1.
+    pub header_pin: Option<u16>,
+    /// Other names of it; `pin-N` is one where it is on pin N.
+    pub aliases: Vec<String>,
+    /// What the board can use it for besides input and output.
+    pub function: Option<String>,
+}
+
+/// How an LED is lit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LedKind {
+    /// By the kernel's LED class; the names to look for, the newest first.
+    Class(Vec<String>),
+    /// By a line of the board.
+    Line(String),
+    /// In the agent's memory.
+    Sim,
+}
+
+/// One LED.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Led {
+    pub name: String,
+    pub kind: LedKind,
+    /// Other names of it.
+    pub aliases: Vec<String>,
+    /// What drives it until somebody says otherwise.
+    pub trigger: Option<String>,
+}
+
+/// A board file that cannot be used, with the place.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}:{column}: {message}")]
+pub struct BoardError {
+    /// The file as it was named.
+    pub file: String,
+    /// Counted from 1.
+    pub line: usize,
+    /// Counted from 1, in characters.
+    pub column: usize,
+    /// What is wrong, and what to write instead.
+    pub message: String,
+}
+
+/// Why no board could be chosen.
+#[derive(Debug, thiserror::Error)]
+pub enum ChoiceError {
+    #[error(transparent)]
+    File(#[from] BoardError),
+    #[error(
+        "cannot read the board file {path}: {source}; give a file that exists or one of the boards {known}"
+    )]
+    Read {
+        path: String,
+        known: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("there is no board {name:?}: say one of {known}, or the path of a board file")]
+    Unknown { name: String, known: String },
+}
+
+/// The names of the boards in the binary.
+pub fn built_in_names() -> impl Iterator<Item = &'static str> {
+    BUILT_IN.iter().map(|(name, _)| *name)
+}
+
+/// A board of the binary.
+pub fn built_in(name: &str) -> Option<Result<Board, BoardError>> {
+    let (name, text) = BUILT_IN.iter().find(|(known, _)| *known == name)?;
+    Some(parse_board(&format!("board-configs/{name}.toml"), text))
+}
+
+/// Chooses the board (decision 6): what was asked for (a name of [`built_in_names`] or a file's path), else the first
+/// whose `compatible` the device tree names, else `generic` where there is a GPIO chip, else none.
+///
+/// `device_tree` is the content of `/proc/device-tree/compatible`: names ended by NUL, the most precise first.
+pub fn choose(asked: Option<&str>, device_tree: &[u8], has_chip: bool) -> Result<Option<Board>, ChoiceError> {
+    if let Some(asked) = asked {
+        return by_name_or_file(asked).map(Some);
+    }
+    for compatible in device_tree.split(|b| *b == 0).filter(|part| !part.is_empty()) {
+        let Ok(compatible) = std::str::from_utf8(compatible) else {
+            continue;
+        };
+        // Only a file that has the word in it is worth parsing.
+        let candidates = BUILT_IN.iter().filter(|(_, text)| text.contains(compatible));
+        for board in candidates.filter_map(|(name, _)| built_in(name)) {
+            let board = board?;
+            if board.compatible.iter().any(|known| known == compatible) {
+                return Ok(Some(board));
+            }
+        }
+    }
+    match built_in("generic") {
+        Some(board) if has_chip => Ok(Some(board?)),
+        _ => Ok(None),
+    }
+}
+
+fn by_name_or_file(asked: &str) -> Result<Board, ChoiceError> {
+    if let Some(board) = built_in(asked) {
+        return Ok(board?);
+    }
+    let known = || built_in_names().collect::<Vec<_>>().join(", ");
+    if !asked.contains('/') && !asked.ends_with(".toml") {
+        return Err(ChoiceError::Unknown {
+            name: asked.to_owned(),
+            known: known(),
+        });
+    }
+    let text = std::fs::read_to_string(asked).map_err(|source| ChoiceError::Read {
+        path: asked.to_owned(),
+        known: known(),
+        source,
+    })?;
+    Ok(parse_board(asked, &text)?)
+}
+
+/// Reads a board file. Pure: the same text gives the same board or the same error.
+///
+/// # Errors
+/// The first thing that is wrong, with the line and column that it stands at.
+pub fn parse_board(file: &str, text: &str) -> Result<Board, BoardError> {
+    let checker = Checker { file, text };
+    if text.len() > MAX_FILE {
+        return Err(checker.error(
+            0..0,
+            format!("a board file has at most {MAX_FILE} bytes; leave out the lines that nobody uses"),
+        ));
+    }
+    let read: FileText = toml::from_str(text).map_err(|error| {
+        let message = error.message().trim_end().replace('\n', "; ");
+        checker.error(error.span().unwrap_or(0..0), message)
+    })?;
+    checker.board(read)
+}
+
+// ---------------------------------------------------------------- the file as it is written
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct FileText {
+    name: Spanned<String>,
+    model: Option<String>,
+    #[serde(default)]
+    compatible: Vec<String>,
+    #[serde(default)]
+    driver: Driver,
+    #[serde(default)]
+    discover: bool,
+    #[serde(default)]
+    chips: Vec<ChipText>,
+    #[serde(default)]
+    lines: Vec<LineText>,
+    #[serde(default)]
+    leds: Vec<LedText>,
+    header: Option<HeaderText>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ChipText {
+    label: Spanned<String>,
+    lines: Option<u32>,
+    base: Option<u32>,
+    #[serde(default)]
+    on_release: OnRelease,
+    #[serde(default)]
+    sysfs: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct LineText {
+    name: Spanned<String>,
+    chip: Spanned<String>,
+    offset: Spanned<u32>,
+    #[serde(default)]
+    aliases: Vec<Spanned<String>>,
+    function: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum LedKindText {
+    Class,
+    Line,
+    Sim,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct LedText {
+    name: Spanned<String>,
+    kind: Spanned<LedKindText>,
+    paths: Option<Spanned<Vec<String>>>,
+    line: Option<Spanned<String>>,
+    #[serde(default)]
+    aliases: Vec<Spanned<String>>,
+    trigger: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct HeaderText {
+    pins: Vec<Spanned<String>>,
+}
+
+// ---------------------------------------------------------------- what must hold
+
+struct Checker<'a> {
+    file: &'a str,
+    text: &'a str,
+}
+
+/// Names that are taken, with the place of the first use.
+type Taken = BTreeMap<String, Range<usize>>;
+
+impl Checker<'_> {
+    /// An error at a place of the text.
+    fn error(&self, span: Range<usize>, message: String) -> BoardError {
+        let (line, column) = self.place(span.start);
+        BoardError {
+            file: self.file.to_owned(),
+            line,
+            column,
+            message,
+        }
+    }
+
+    fn place(&self, at: usize) -> (usize, usize) {
+        let before = self.text.get(..at).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
+        (line, before[line_start..].chars().count() + 1)
+    }
+
+    fn board(&self, read: FileText) -> Result<Board, BoardError> {
+        let name = self.name(&read.name)?;
+        let chips = self.chips(read.chips)?;
+        let mut lines = self.lines(read.lines, &chips)?;
+        let header = match read.header {
+            Some(header) => self.header(header, &mut lines)?,
+            None => Vec::new(),
+        };
+        let leds = self.leds(read.leds, &lines, read.driver)?;
+        Ok(Board {
+            model: read.model.unwrap_or_else(|| name.clone()),
+            name,
+            compatible: read.compatible,
+            driver: read.driver,
+            discover: read.discover,
+            chips,
+            lines,
+            leds,
+            header,
+        })
+    }
+
+    /// A name goes into paths, commands and tables: letters, digits and `. _ : @ + -`.
+    fn name(&self, name: &Spanned<String>) -> Result<String, BoardError> {
+        let text = name.get_ref();
+        let fits = (1..=64).contains(&text.len())
+            && !text.starts_with(['.', '-'])
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"._:@+-".contains(&b));
+        if fits {
+            return Ok(text.clone());
+        }
+        let message = format!("{text:?} cannot be a name: use 1 to 64 letters, digits, or . _ : @ + -");
+        Err(self.error(name.span(), message))
+    }
+
+    /// Takes a name that must not be taken yet.
+    fn take(&self, taken: &mut Taken, what: &str, name: &Spanned<String>) -> Result<String, BoardError> {
+        let text = self.name(name)?;
+        if let Some(first) = taken.get(&text) {
+            let (line, _) = self.place(first.start);
+            let message = format!("{what} {text:?} is already named at line {line}: give each its own name");
+            return Err(self.error(name.span(), message));
+        }
+        taken.insert(text.clone(), name.span());
+        Ok(text)
+    }
+
+    fn chips(&self, read: Vec<ChipText>) -> Result<Vec<Chip>, BoardError> {
+        let mut taken = Taken::new();
+        let mut chips: Vec<Chip> = Vec::with_capacity(read.len());
+        for chip in read {
+            let label = self.take(&mut taken, "the chip", &chip.label)?;
+            if chip
+                .lines
+                .is_some_and(|lines| lines == 0 || lines as usize > MAX_LINES)
+            {
+                let message = format!(
+                    "chip {label:?}: lines goes from 1 to {MAX_LINES}; leave it out to take the kernel's"
+                );
+                return Err(self.error(chip.label.span(), message));
+            }
+            chips.push(Chip {
+                label,
+                lines: chip.lines,
+                base: chip.base,
+                on_release: chip.on_release,
+                sysfs: chip.sysfs,
+            });
+        }
+        Ok(chips)
+    }
+
+    fn lines(&self, read: Vec<LineText>, chips: &[Chip]) -> Result<Vec<Line>, BoardError> {
+        let mut taken = Taken::new();
+        let mut places: BTreeMap<(String, u32), (String, Range<usize>)> = BTreeMap::new();
+        let mut lines = Vec::with_capacity(read.len().min(MAX_LINES));
+        if read.len() > MAX_LINES {
+            let span = read[MAX_LINES].name.span();
+            return Err(self.error(
+                span,
+                format!("a board has at most {MAX_LINES} lines; leave out this one and the rest"),
+            ));
+        }
+        for line in read {
+            let name = self.take(&mut taken, "the line", &line.name)?;
+            let offset = *line.offset.get_ref();
+            let label = line.chip.get_ref();
+            let Some(chip) = chips.iter().find(|chip| chip.label == *label) else {
+                let message =
+                    format!("there is no chip {label:?} in this file: add [[chips]] with label = {label:?}");
+                return Err(self.error(line.chip.span(), message));
+            };
+            let end = chip.lines.unwrap_or(MAX_LINES as u32);
+            if offset >= end {
+                let message = format!(
+                    "chip {label:?} has the offsets 0 to {}: write one of them instead of {offset}",
+                    end - 1
+                );
+                return Err(self.error(line.offset.span(), message));
+            }
+            if let Some((other, first)) = places.get(&(label.clone(), offset)) {
+                let (place, _) = self.place(first.start);
+                let message = format!(
+                    "offset {offset} of chip {label:?} is the line {other:?} at line {place} already: make {name:?} an alias of it"
+                );
+                return Err(self.error(line.offset.span(), message));
+            }
+            places.insert((label.clone(), offset), (name.clone(), line.name.span()));
+            let aliases = line
+                .aliases
+                .iter()
+                .map(|alias| self.take(&mut taken, "the line", alias))
+                .collect::<Result<_, _>>()?;
+            lines.push(Line {
+                name,
+                chip: label.clone(),
+                offset,
+                header_pin: None,
+                aliases,
+                function: line.function,
+            });
+        }
+        Ok(lines)
+    }
+
+    fn header(&self, read: HeaderText, lines: &mut [Line]) -> Result<Vec<String>, BoardError> {
+        let mut pins = Vec::with_capacity(read.pins.len());
+        for (index, pin) in read.pins.iter().enumerate() {
+            let text = pin.get_ref();
+            let number = u16::try_from(index + 1).map_err(|_| {
+                self.error(
+                    pin.span(),
+                    String::from("a header has at most 65535 pins; end it here"),
+                )
+            })?;
+            pins.push(text.clone());
+            if SUPPLIES.contains(&text.as_str()) {
+                continue;
+            }
+            let alias = format!("pin-{number}");
+            if lines
+                .iter()
+                .any(|line| line.name == alias || line.aliases.contains(&alias))
+            {
+                let message = format!(
+                    "pin {number} is called {alias:?} by itself: remove the line or alias of that name"
+                );
+                return Err(self.error(pin.span(), message));
+            }
+            let Some(line) = lines.iter_mut().find(|line| line.name == *text) else {
+                let message = format!(
+                    "pin {number}: there is no line {text:?}: write a line's name or one of {}",
+                    SUPPLIES.join(", ")
+                );
+                return Err(self.error(pin.span(), message));
+            };
+            if let Some(other) = line.header_pin {
+                let message = format!(
+                    "the line {text:?} is on pin {other} already: a line is on one pin of the header"
+                );
+                return Err(self.error(pin.span(), message));
+            }
+            line.header_pin = Some(number);
+            line.aliases.push(alias);
+        }
+        Ok(pins)
+    }
+
+    fn leds(&self, read: Vec<LedText>, lines: &[Line], driver: Driver) -> Result<Vec<Led>, BoardError> {
+        let mut taken = Taken::new();
+        let mut wired: BTreeMap<String, String> = BTreeMap::new();
+        let mut leds = Vec::with_capacity(read.len().min(MAX_LINES));
+        for led in read {
+            let name = self.take(&mut taken, "the LED", &led.name)?;
+            let aliases = led
+                .aliases
+                .iter()
+                .map(|alias| self.take(&mut taken, "the LED", alias))
+                .collect::<Result<_, _>>()?;
+            let kind = self.led_kind(&name, &led, lines, driver)?;
+            if let (LedKind::Line(line), Some(at)) = (&kind, &led.line)
+                && let Some(other) = wired.insert(line.clone(), name.clone())
+            {
+                let message =
+                    format!("the line {line:?} lights the LED {other:?} already: give {name:?} another line");
+                return Err(self.error(at.span(), message));
+            }
+            leds.push(Led {
+                name,
+                kind,
+                aliases,
+                trigger: led.trigger,
+            });
+        }
+        Ok(leds)
+    }
+
+    fn led_kind(
+        &self,
+        name: &str,
+        led: &LedText,
+        lines: &[Line],
+        driver: Driver,
+    ) -> Result<LedKind, BoardError> {
+        let misplaced = |span: Range<usize>, what: &str, kind: &str| {
+            let message =
+                format!("LED {name:?}: {what} belongs to kind = {kind:?} only: remove it or change the kind");
+            Err(self.error(span, message))
+        };
+        let kind = *led.kind.get_ref();
+        match (&led.paths, kind) {
+            (Some(paths), LedKindText::Line | LedKindText::Sim) => {
+                return misplaced(paths.span(), "paths", "class");
+            }
+            (None, LedKindText::Class) => {
+                let message =
+                    format!("LED {name:?}: add paths = [\"NAME\"] with its name in /sys/class/leds");
+                return Err(self.error(led.kind.span(), message));
+            }
+            _ => {}
+        }
+        match (&led.line, kind) {
+            (Some(line), LedKindText::Class | LedKindText::Sim) => {
+                return misplaced(line.span(), "line", "line");
+            }
+            (None, LedKindText::Line) => {
+                let message =
+                    format!("LED {name:?}: add line = \"NAME\" with the name of the line that lights it");
+                return Err(self.error(led.kind.span(), message));
+            }
+            _ => {}
+        }
+        if kind == LedKindText::Sim && driver == Driver::Kernel {
+            let message = format!(
+                "LED {name:?}: kind = \"sim\" needs driver = \"simulator\": say \"class\" or \"line\""
+            );
+            return Err(self.error(led.kind.span(), message));
+        }
+        if kind == LedKindText::Class && driver == Driver::Simulator {
+            let message = format!("LED {name:?}: the simulator has no LED class: say kind = \"sim\"");
+            return Err(self.error(led.kind.span(), message));
+        }
+        match (&led.paths, &led.line) {
+            (Some(paths), _) => {
+                let names = paths.get_ref();
+                let bad = |path: &String| {
+                    path.is_empty() || path.contains('/') || path.starts_with('.') || path.len() > 255
+                };
+                if names.is_empty() || names.iter().any(bad) {
+                    let message =
+                        format!("LED {name:?}: paths are names in /sys/class/leds, without a slash");
+                    return Err(self.error(paths.span(), message));
+                }
+                Ok(LedKind::Class(names.clone()))
+            }
+            (None, Some(line)) => {
+                let wanted = line.get_ref();
+                if !lines.iter().any(|known| known.name == *wanted) {
+                    let message = format!("LED {name:?}: there is no line {wanted:?}: name one of [[lines]]");
+                    return Err(self.error(line.span(), message));
+                }
+                Ok(LedKind::Line(wanted.clone()))
+            }
+            (None, None) => Ok(LedKind::Sim),
+        }
+    }
+}
