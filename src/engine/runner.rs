@@ -7,8 +7,8 @@ use crate::domain::status::{Step, TaskStatus};
 use crate::domain::{Change, ChangeId, Task, TaskId};
 use crate::store::{StoreError, Tx};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// A task that runs now.
@@ -79,11 +79,7 @@ impl Engine {
 
     /// Runs tasks until the agent stops.
     pub async fn run(self: Arc<Self>) {
-        let inbox = self
-            .inbox
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .take();
+        let inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut inbox) = inbox else { return };
         while let Some((change, task)) = inbox.recv().await {
             self.beats.fetch_add(1, Ordering::Relaxed);
@@ -121,87 +117,90 @@ impl Engine {
     async fn run_task(self: Arc<Self>, change: ChangeId, id: TaskId) {
         let abort = Arc::new(AbortSignal::default());
         self.running().insert(id, Running { abort: abort.clone() });
-        let mut attempts = 0;
-        loop {
-            let Some(task) = self
-                .store
-                .world()
-                .change(change)
-                .and_then(|change| change.task(id))
-                .cloned()
-            else {
+        let mut unwritten = 0;
+        while let Some(pause) = self.run_once(change, id, &abort, &mut unwritten).await {
+            if self.pause(pause, &abort).await {
                 break;
-            };
-            if !task.status.is_running() {
-                break;
-            }
-            if task.status == TaskStatus::Abort {
-                abort.raise();
-            }
-            let going = direction(&task);
-            let context = Arc::new(TaskContext::new(
-                change,
-                task.clone(),
-                self.store.clone(),
-                abort.clone(),
-                self.progress.clone(),
-            ));
-            let result = match self.registry.get(&task.kind).cloned() {
-                Some(kind) => {
-                    let context = context.clone();
-                    let run = tokio::task::spawn_blocking(move || call(kind.as_ref(), &context, going)).await;
-                    run.unwrap_or_else(|_| Err(TaskError::new("the task was cut off")))
-                }
-                None => Err(TaskError::new(format!(
-                    "this release does not know tasks of kind {:?}",
-                    task.kind
-                ))),
-            };
-            match result {
-                // The agent stops: whatever it was, the next start runs it again.
-                Err(_) if self.is_stopping() => break,
-                Ok(Outcome::Retry(pause)) => {
-                    self.flush_log(change, id, &context).await;
-                    if self.pause(pause, &abort).await {
-                        break;
-                    }
-                    continue;
-                }
-                Ok(Outcome::Done) => {
-                    match self
-                        .finish(change, id, going, Ok(()), context.take_leavings())
-                        .await
-                    {
-                        Ok(()) => break,
-                        Err(StoreError::Refused(text)) => {
-                            self.fail(change, id, going, TaskError(text)).await;
-                            break;
-                        }
-                        Err(error) => {
-                            attempts += 1;
-                            if attempts >= WRITE_ATTEMPTS {
-                                self.fail(change, id, going, TaskError(error.to_string())).await;
-                                break;
-                            }
-                        }
-                    }
-                    if self.pause(WRITE_PAUSE, &abort).await {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    let log = context.take_leavings().log;
-                    self.fail_with(change, id, going, error, log).await;
-                    break;
-                }
             }
         }
         self.progress
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
             .remove(&id);
         self.running().remove(&id);
         self.moved.notify_waiters();
+    }
+
+    /// One run of a task's handler and the commit of its outcome; answers the pause before another run, if there is
+    /// to be one. `unwritten` counts the runs whose end could not be written.
+    async fn run_once(
+        &self,
+        change: ChangeId,
+        id: TaskId,
+        abort: &Arc<AbortSignal>,
+        unwritten: &mut u32,
+    ) -> Option<Duration> {
+        let world = self.store.world();
+        let task = world
+            .change(change)?
+            .task(id)
+            .filter(|task| task.status.is_running())?
+            .clone();
+        drop(world);
+        if task.status == TaskStatus::Abort {
+            abort.raise();
+        }
+        let going = direction(&task);
+        let (context, result) = self.handle(change, task, abort, going).await;
+        match result {
+            // The agent stops: whatever it was, the next start runs it again.
+            Err(_) if self.is_stopping() => None,
+            Ok(Outcome::Retry(pause)) => {
+                self.flush_log(change, id, &context).await;
+                Some(pause)
+            }
+            Ok(Outcome::Done) => {
+                let error = self
+                    .finish(change, id, going, Ok(()), context.take_leavings())
+                    .await
+                    .err()?;
+                *unwritten += 1;
+                if *unwritten < WRITE_ATTEMPTS && !matches!(error, StoreError::Refused(_)) {
+                    return Some(WRITE_PAUSE);
+                }
+                self.fail(change, id, going, TaskError(error.to_string()), Vec::new())
+                    .await;
+                None
+            }
+            Err(error) => {
+                self.fail(change, id, going, error, context.take_leavings().log)
+                    .await;
+                None
+            }
+        }
+    }
+
+    /// Calls the handler on a thread that may block.
+    async fn handle(
+        &self,
+        change: ChangeId,
+        task: Task,
+        abort: &Arc<AbortSignal>,
+        going: &'static str,
+    ) -> (Arc<TaskContext>, Result<Outcome, TaskError>) {
+        let kind = self.registry.get(&task.kind).cloned();
+        let unknown = format!("this release does not know tasks of kind {:?}", task.kind);
+        let (store, progress) = (self.store.clone(), self.progress.clone());
+        let context = Arc::new(TaskContext::new(change, task, store, abort.clone(), progress));
+        let result = match kind {
+            Some(kind) => {
+                let context = context.clone();
+                let run = tokio::task::spawn_blocking(move || call(kind.as_ref(), &context, going)).await;
+                run.unwrap_or_else(|_| Err(TaskError::new("the task was cut off")))
+            }
+            None => Err(TaskError(unknown)),
+        };
+        (context, result)
     }
 
     /// Waits before another run; true when the agent stops meanwhile.
@@ -248,12 +247,8 @@ impl Engine {
         }
     }
 
-    async fn fail(&self, change: ChangeId, id: TaskId, going: &'static str, error: TaskError) {
-        self.fail_with(change, id, going, error, Vec::new()).await;
-    }
-
     /// Writes down a failure; until the store takes it, it is tried again.
-    async fn fail_with(
+    async fn fail(
         &self,
         change: ChangeId,
         id: TaskId,

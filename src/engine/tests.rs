@@ -8,7 +8,7 @@ use std::time::Duration;
 /// A kind whose handlers are closures and that writes down what ran.
 struct Scripted {
     name: &'static str,
-    perform: Box<dyn Fn(&TaskContext) -> Result<Outcome, TaskError> + Send + Sync>,
+    perform: fn(&TaskContext) -> Result<Outcome, TaskError>,
     undo: bool,
     ran: Arc<Mutex<Vec<String>>>,
 }
@@ -58,7 +58,7 @@ fn bench(root: &Path) -> Bench {
     let mut add = |name, undo, perform: fn(&TaskContext) -> Result<Outcome, TaskError>| {
         registry.add(Scripted {
             name,
-            perform: Box::new(perform),
+            perform,
             undo,
             ran: ran.clone(),
         });
@@ -304,7 +304,7 @@ async fn what_ran_when_the_agent_ended_runs_again() {
     assert_eq!(second.ran(), ["do stays"]);
     second.engine.abort(id).await.expect("aborted");
     assert_eq!(
-        statuses(&*second.engine.wait(id).await.expect("ready")),
+        statuses(&second.engine.wait(id).await.expect("ready")),
         [S::Undone, S::Error, S::Hold]
     );
 }
