@@ -1,1 +1,3 @@
 //! Plugs, slots and the connections between them.
+
+pub mod builtin;
