@@ -1,3 +1,9 @@
 //! The one binary: daemon and client.
 
-fn main() {}
+use clap::Parser;
+use pinion::cli::{self, args::Cli};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run(&Cli::parse())
+}

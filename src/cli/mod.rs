@@ -1,1 +1,128 @@
 //! The command line: speaks to the agent only through the client.
+//!
+//! Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+pub mod args;
+mod board;
+mod commands;
+mod completions;
+mod live;
+mod progress;
+mod session;
+mod table;
+mod terminal;
+mod time;
+
+use crate::client::Client;
+use crate::domain::Dirs;
+use args::{Cli, Command, Common};
+use commands::{changes, connections, hardware, services, snaps, system};
+use session::{Failure, Outcome, Session};
+use std::process::ExitCode;
+
+/// Runs a command that talks to the agent.
+pub fn run(cli: &Cli) -> ExitCode {
+    let session = session(&cli.common);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(dispatch(&session, &cli.command)),
+        Err(error) => Err(Failure::new(format!("cannot start: {error}"))),
+    };
+    match outcome {
+        Ok(()) => {
+            if !matches!(cli.command, Command::Warnings { .. } | Command::Okay) {
+                session.remind_of_warnings();
+            }
+            ExitCode::SUCCESS
+        }
+        Err(Failure::OutputClosed) => ExitCode::SUCCESS,
+        Err(Failure::Failed(text)) => {
+            session.remark(format_args!("error: {text}"));
+            ExitCode::from(1)
+        }
+        Err(Failure::Usage(text)) => {
+            session.remark(format_args!("error: {text}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn session(common: &Common) -> Session {
+    let socket = common
+        .socket
+        .clone()
+        .unwrap_or_else(|| Dirs::new(&common.root).main_socket());
+    Session {
+        client: Client::new(socket),
+        json: common.json,
+    }
+}
+
+async fn dispatch(session: &Session, command: &Command) -> Outcome {
+    match command {
+        Command::List(args) => snaps::list(session, args).await,
+        Command::Info { snaps: names } => snaps::info(session, names).await,
+        Command::Install(args) => snaps::install(session, args).await,
+        Command::Remove(args) => snaps::remove(session, args).await,
+        Command::Connections { all, snap } => connections::connections(session, *all, snap.as_deref()).await,
+        Command::Connect { plug, slot, wait } => {
+            connections::connect(session, plug, slot.as_deref(), wait.no_wait).await
+        }
+        Command::Disconnect {
+            first,
+            slot,
+            forget,
+            wait,
+        } => connections::disconnect(session, first, slot.as_deref(), *forget, wait.no_wait).await,
+        Command::Interface { all, attrs, name } => {
+            connections::interface(session, *all, *attrs, name.as_deref()).await
+        }
+        Command::Services { names } => services::list(session, names).await,
+        Command::Start { names, enable, wait } => {
+            control(session, "start", names, enable.then_some("enable"), wait.no_wait).await
+        }
+        Command::Stop { names, disable, wait } => {
+            control(session, "stop", names, disable.then_some("disable"), wait.no_wait).await
+        }
+        Command::Restart { names, reload, wait } => {
+            control(
+                session,
+                "restart",
+                names,
+                reload.then_some("reload"),
+                wait.no_wait,
+            )
+            .await
+        }
+        Command::Changes { abs_time, snap } => changes::list(session, snap.as_deref(), *abs_time).await,
+        Command::Tasks { abs_time, which } => changes::tasks(session, which, *abs_time).await,
+        Command::Watch { which } => changes::watch(session, which).await,
+        Command::Abort { which } => changes::abort(session, which).await,
+        Command::Warnings { all } => system::warnings(session, *all).await,
+        Command::Okay => system::okay(session).await,
+        Command::Board { watch } => hardware::board(session, *watch).await,
+        Command::Line(args) => hardware::line(session, args).await,
+        Command::Led(args) => hardware::led(session, args).await,
+        Command::Events => hardware::follow(session, None).await,
+        Command::Sim(what) => hardware::sim(session, what).await,
+        Command::Completions { shell } => session.print(completions::script(*shell)),
+        Command::Version => system::version(session).await,
+        Command::Help { topic } => system::help(session, topic.as_deref()),
+    }
+}
+
+async fn control(
+    session: &Session,
+    action: &str,
+    names: &[String],
+    option: Option<&str>,
+    no_wait: bool,
+) -> Outcome {
+    let order = services::Order {
+        action,
+        names,
+        option,
+        no_wait,
+    };
+    services::control(session, order).await
+}

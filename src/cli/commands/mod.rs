@@ -1,0 +1,8 @@
+//! The commands, by what they are about.
+
+pub mod changes;
+pub mod connections;
+pub mod hardware;
+pub mod services;
+pub mod snaps;
+pub mod system;

@@ -1,0 +1,111 @@
+//! warnings, okay, version, help.
+
+use crate::cli::args::Cli;
+use crate::cli::session::{Failure, Outcome, Session};
+use crate::cli::table::Table;
+use crate::cli::time;
+use crate::client::types::{SystemInfo, Warning};
+use clap::CommandFactory;
+use serde_json::json;
+
+pub async fn warnings(session: &Session, all: bool) -> Outcome {
+    let select = if all { "all" } else { "pending" };
+    let path = format!("/v2/warnings?select={select}");
+    let Some(warnings) = session.read_or_print::<Vec<Warning>>(&path).await? else {
+        return Ok(());
+    };
+    if warnings.is_empty() {
+        session.remark("No warnings.");
+        return Ok(());
+    }
+    session.print(warning_text(&warnings))
+}
+
+fn warning_text(warnings: &[Warning]) -> String {
+    let texts: Vec<String> = warnings
+        .iter()
+        .map(|warning| {
+            format!(
+                "last-occurrence:  {}\nwarning: |\n  {}\n",
+                time::shown(&warning.last_added, false),
+                warning.message.replace('\n', "\n  ")
+            )
+        })
+        .collect();
+    texts.join("---\n")
+}
+
+/// Shows what it acknowledges, so that nothing is acknowledged unseen.
+pub async fn okay(session: &Session) -> Outcome {
+    let warnings: Vec<Warning> = session.client.read("/v2/warnings?select=pending").await?;
+    let Some(newest) = warnings.iter().map(|warning| &warning.last_added).max() else {
+        session.remark("No warnings.");
+        return Ok(());
+    };
+    if !session.json {
+        session.print(warning_text(&warnings))?;
+    }
+    let body = json!({"action": "okay", "timestamp": newest});
+    let answer = session.client.post("/v2/warnings", &body).await?;
+    if session.json {
+        return session.print_json(&answer.result);
+    }
+    session.remark(format_args!("{} acknowledged.", answer.result));
+    Ok(())
+}
+
+pub async fn version(session: &Session) -> Outcome {
+    let answer = session.client.get("/v2/system-info").await;
+    if session.json {
+        let agent = answer.map_or(json!(null), |answer| answer.result);
+        return session.print_json(&json!({"client": env!("CARGO_PKG_VERSION"), "agent": agent}));
+    }
+    let mut table = Table::plain();
+    table.row(["pinion", env!("CARGO_PKG_VERSION")]);
+    match answer.and_then(|answer| answer.parse::<SystemInfo>()) {
+        Ok(info) => {
+            table.row(["agent", &info.version]);
+            table.row(["series", &info.series]);
+            table.row([
+                &info.os_release.id,
+                if info.os_release.version_id.is_empty() {
+                    "-"
+                } else {
+                    &info.os_release.version_id
+                },
+            ]);
+            table.row(["kernel", &info.kernel_version]);
+        }
+        Err(_) => table.row(["agent", "unavailable"]),
+    }
+    session.print(table)
+}
+
+/// The topics, each a page of `src/docs`.
+const TOPICS: [(&str, &str); 4] = [
+    ("hardware", include_str!("../../docs/hardware.md")),
+    ("snaps", include_str!("../../docs/snaps.md")),
+    ("api", include_str!("../../docs/api.md")),
+    ("reliability", include_str!("../../docs/reliability.md")),
+];
+
+pub fn help(session: &Session, topic: Option<&str>) -> Outcome {
+    let mut tree = Cli::command();
+    let Some(topic) = topic else {
+        return session.print(tree.render_help());
+    };
+    if let Some((_, page)) = TOPICS.iter().find(|(name, _)| *name == topic) {
+        return session.print(page);
+    }
+    tree.build();
+    match tree.find_subcommand_mut(topic) {
+        Some(command) => session.print(command.render_long_help()),
+        None => {
+            let topics: Vec<&str> = TOPICS.iter().map(|(name, _)| *name).collect();
+            Err(Failure::Usage(format!(
+                "there is no command or topic {topic:?}; topics are {}",
+                topics.join(", ")
+            )))
+        }
+    }
+}
