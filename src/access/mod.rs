@@ -86,6 +86,11 @@ impl Policy {
         }
     }
 
+    /// The user that the agent runs as.
+    pub fn agent(&self) -> u32 {
+        self.agent
+    }
+
     /// The agent is not root: its own user has root's rights on its sockets and no other user has (decision 1).
     pub fn is_developer_mode(&self) -> bool {
         self.agent != 0

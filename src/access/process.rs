@@ -17,6 +17,8 @@ enum Hold {
     Descriptor(Arc<OwnedFd>),
     /// Clock ticks since boot.
     Started(u64),
+    /// Only its number is known.
+    Nothing,
 }
 
 impl Process {
@@ -27,6 +29,14 @@ impl Process {
             None => Hold::Started(start_time(&read(pid, "stat")?)?),
         };
         Some(Self { pid, hold })
+    }
+
+    /// A process by its number alone, which proves nothing.
+    pub fn seen(pid: i32) -> Self {
+        Self {
+            pid,
+            hold: Hold::Nothing,
+        }
     }
 
     /// Its number, for people and logs.
@@ -51,6 +61,7 @@ impl Process {
                         .any(|pid| pid.trim() == self.pid.to_string())
                 })
             }
+            Hold::Nothing => false,
             Hold::Started(then) => read(self.pid, "stat").and_then(|stat| start_time(&stat)) == Some(*then),
         }
     }

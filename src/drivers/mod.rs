@@ -7,4 +7,5 @@ pub mod gpio;
 pub mod leds;
 pub mod mount;
 pub mod process;
+pub mod sockets;
 pub mod squashfs;
