@@ -21,8 +21,11 @@ pub struct Managers {
 impl Managers {
     /// All managers over a store, for tests of the dialects. A manager that is added is built here, too.
     pub fn over(store: &Arc<crate::store::Store>, dirs: &crate::domain::Dirs) -> Arc<Self> {
+        use crate::engine::{Engine, History, Registry};
+        let bus = crate::events::Bus::new(|| crate::domain::Timestamp(0));
+        let engine = Engine::new(Arc::clone(store), bus, Registry::default(), History::default());
         Arc::new(Self {
-            changes: Arc::new(changes::Changes::new(Arc::clone(store))),
+            changes: Arc::new(changes::Changes::new(engine)),
             system: Arc::new(system::System::new(dirs, false)),
         })
     }

@@ -3,7 +3,7 @@
 use super::{Call, Reply};
 use crate::domain::{Change, Fault, Task};
 use crate::managers::changes::Select;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 #[derive(Serialize)]
@@ -103,5 +103,26 @@ pub async fn list(call: Call) -> Result<Reply, Fault> {
 /// GET /v2/changes/{id}.
 pub async fn one(call: Call) -> Result<Reply, Fault> {
     let change = call.managers.changes.one(call.param("id")).await?;
+    Reply::of(&ChangeBody::from(&*change))
+}
+
+#[derive(Deserialize, Default)]
+struct Action {
+    #[serde(default)]
+    action: String,
+}
+
+/// POST /v2/changes/{id}: abort.
+pub async fn act(mut call: Call) -> Result<Reply, Fault> {
+    // The change is looked up first: a change that is not there is 404 whatever is asked of it.
+    call.managers.changes.one(call.param("id")).await?;
+    let asked: Action = call.json().await?;
+    if asked.action != "abort" {
+        return Err(Fault::bad(format!(
+            "change action {:?} is unsupported: use \"abort\"",
+            asked.action
+        )));
+    }
+    let change = call.managers.changes.abort(call.param("id")).await?;
     Reply::of(&ChangeBody::from(&*change))
 }

@@ -3,7 +3,7 @@
 use super::call::Call;
 use super::envelope::Reply;
 use super::{changes, system};
-use crate::access::Access::{self, Open};
+use crate::access::Access::{self, Authenticated, Open};
 use axum::http::Method;
 use futures_util::future::BoxFuture;
 
@@ -79,5 +79,7 @@ pub static ROUTES: &[Route] = &[
     route("/").get(Open, handler!(system::root)),
     route("/v2/system-info").get(Open, handler!(system::info)),
     route("/v2/changes").get(Open, handler!(changes::list)),
-    route("/v2/changes/{id}").get(Open, handler!(changes::one)),
+    route("/v2/changes/{id}")
+        .get(Open, handler!(changes::one))
+        .post(Authenticated, handler!(changes::act)),
 ];

@@ -1,7 +1,8 @@
 //! Changes and warnings as people look at them.
 
 use crate::domain::record::Warning;
-use crate::domain::{Change, ChangeId, ErrorKind, Fault, Timestamp};
+use crate::domain::{Change, ChangeId, ErrorKind, Fault, Plan, Timestamp};
+use crate::engine::Engine;
 use crate::store::{Store, StoreError};
 use std::sync::Arc;
 
@@ -20,12 +21,55 @@ pub enum Select {
 /// The manager of changes and warnings.
 pub struct Changes {
     store: Arc<Store>,
+    engine: Arc<Engine>,
 }
 
 impl Changes {
-    /// The views of a store.
-    pub fn new(store: Arc<Store>) -> Self {
-        Self { store }
+    /// The views of an engine and its store.
+    pub fn new(engine: Arc<Engine>) -> Self {
+        Self {
+            store: Arc::clone(engine.store()),
+            engine,
+        }
+    }
+
+    /// Persists a plan as a change and starts it.
+    pub async fn submit(&self, plan: Plan) -> Result<ChangeId, Fault> {
+        self.engine.submit(plan).await
+    }
+
+    /// The same from a thread that may block.
+    pub fn submit_blocking(&self, plan: Plan) -> Result<ChangeId, Fault> {
+        self.engine.submit_blocking(plan)
+    }
+
+    /// Waits until a change is ready.
+    pub async fn wait(&self, id: ChangeId) -> Result<Arc<Change>, Fault> {
+        self.engine.wait(id).await
+    }
+
+    /// Aborts a change.
+    pub async fn abort(&self, id: &str) -> Result<Arc<Change>, Fault> {
+        let number = id
+            .parse()
+            .map_err(|_| Fault::new(ErrorKind::NotFound, format!("cannot find change with id {id:?}")))?;
+        self.engine.abort(number).await
+    }
+
+    /// The change with what its running tasks say of their progress.
+    fn with_progress(&self, change: &Arc<Change>) -> Arc<Change> {
+        if change.is_ready() {
+            return Arc::clone(change);
+        }
+        let mut shown = Arc::clone(change);
+        for task in change.tasks.iter().filter(|task| task.status.is_running()) {
+            if let Some(progress) = self.engine.progress_of(task.id)
+                && let Some(task) = Arc::make_mut(&mut shown).task_mut(task.id)
+            {
+                task.progress = Some(progress);
+            }
+        }
+        shown
     }
 
     /// Changes in memory that fit: the live ones and the newest ready ones. `about` keeps those about a snap.
@@ -40,7 +84,7 @@ impl Changes {
                 Select::All => true,
             })
             .filter(|change| about.is_none_or(|snap| change.snaps.iter().any(|about| about == snap)))
-            .cloned()
+            .map(|change| self.with_progress(change))
             .collect()
     }
 
@@ -50,7 +94,7 @@ impl Changes {
         let id: ChangeId = id.parse().map_err(|_| missing())?;
         let world = self.store.world();
         if let Some(change) = world.change(id) {
-            return Ok(Arc::clone(change));
+            return Ok(self.with_progress(change));
         }
         if !world.has_history {
             return Err(missing());
