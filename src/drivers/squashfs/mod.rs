@@ -13,7 +13,7 @@ mod unpack;
 
 pub use image::{Entry, EntryKind, Image};
 pub use pack::{Packed, pack};
-pub use unpack::unpack;
+pub use unpack::{discard, unpack};
 
 use crate::drivers::fs::FileError;
 

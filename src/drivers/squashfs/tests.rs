@@ -71,19 +71,6 @@ fn contents(dir: &Path) -> Vec<(PathBuf, String, Vec<u8>)> {
     found
 }
 
-fn remove(dir: &Path) {
-    let mut left = vec![dir.to_owned()];
-    while let Some(folder) = left.pop() {
-        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).expect("mode");
-        for entry in fs::read_dir(&folder).expect("list") {
-            let path = entry.expect("entry").path();
-            if fs::symlink_metadata(&path).expect("stat").is_dir() {
-                left.push(path);
-            }
-        }
-    }
-}
-
 #[test]
 fn images_of_mksquashfs_read_as_they_were() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -114,7 +101,7 @@ fn images_of_mksquashfs_read_as_they_were() {
             .permissions()
             .mode();
         assert_eq!(mode & 0o222, 0, "read-only");
-        remove(&dest);
+        discard(&dest).expect("clean");
     }
 }
 
@@ -207,8 +194,7 @@ fn names_that_lead_out_are_refused() {
         let error = unpack(&image, &dir.path().join("out")).expect_err("refused");
         assert!(matches!(error, ImageError::Damaged(_)), "{error}");
         assert!(!dir.path().join("evil").exists());
-        remove(&dir.path().join("out"));
-        fs::remove_dir_all(dir.path().join("out")).expect("clean");
+        discard(&dir.path().join("out")).expect("clean");
     }
 }
 
@@ -271,10 +257,7 @@ fn damaged_images_do_no_harm() {
                 if at % 4 == 0 {
                     let out = dir.path().join("out");
                     let _ = unpack(&image, &out);
-                    if out.exists() {
-                        remove(&out);
-                        fs::remove_dir_all(&out).expect("clean");
-                    }
+                    discard(&out).expect("clean");
                 }
             }
         }
@@ -299,7 +282,7 @@ fn packing_gives_what_was_there_and_the_same_bytes() {
         contents(&dest) == contents(&source),
         "our own reader sees something else"
     );
-    remove(&dest);
+    discard(&dest).expect("clean");
 
     let theirs = dir.path().join("theirs");
     let done = Command::new("unsquashfs")

@@ -86,3 +86,20 @@ fn file(image: &Image, entry: &Entry, path: &Path) -> Result<(), ImageError> {
         .named("set the mode of", path)?;
     Ok(())
 }
+
+/// Removes an unpacked folder, which nobody may write to; one that is not there is fine. Links are not followed.
+pub fn discard(dir: &Path) -> Result<(), ImageError> {
+    let Ok(metadata) = fs::symlink_metadata(dir) else {
+        return Ok(());
+    };
+    if !metadata.is_dir() {
+        fs::remove_file(dir).named("remove", dir)?;
+        return Ok(());
+    }
+    fs::set_permissions(dir, Permissions::from_mode(0o700)).named("set the mode of", dir)?;
+    for entry in fs::read_dir(dir).named("list", dir)? {
+        discard(&entry.named("list", dir)?.path())?;
+    }
+    fs::remove_dir(dir).named("remove", dir)?;
+    Ok(())
+}

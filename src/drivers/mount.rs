@@ -1,1 +1,0 @@
-//! Kernel mounts of snaps, and read-only unpacking where the agent may not mount.

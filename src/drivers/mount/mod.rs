@@ -1,0 +1,211 @@
+//! Mounts of snaps: by the kernel where the agent may, else by unpacking read-only to the mount point. A user of the
+//! mount point sees the same files either way.
+
+mod loops;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use table::MountPoint;
+
+use crate::drivers::fs::{FileError, Named};
+use crate::drivers::squashfs::{self, Image, ImageError};
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// How a snap got to its mount point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The kernel mounted the squashfs.
+    Kernel,
+    /// The files were unpacked.
+    Unpacked,
+}
+
+/// What stands at a mount point.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Nothing, or an empty folder.
+    Absent,
+    /// A mount.
+    Mounted(MountPoint),
+    /// A folder with unpacked files.
+    Unpacked,
+}
+
+/// What can go wrong with mounts.
+#[derive(Debug, thiserror::Error)]
+pub enum MountError {
+    /// A file or folder.
+    #[error("{}", .0.in_full())]
+    File(#[from] FileError),
+    /// The image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// No loop device could be had.
+    #[error("cannot get a loop device for {}: {source}", .file.display())]
+    Loop {
+        /// The snap file.
+        file: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// The mount driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mounts {
+    way: Way,
+}
+
+impl Mounts {
+    /// The kernel's mounts as root, unpacking for everybody else (decision 15).
+    pub fn for_this_user() -> Self {
+        Self {
+            way: if nix::unistd::geteuid().is_root() {
+                Way::Kernel
+            } else {
+                Way::Unpacked
+            },
+        }
+    }
+
+    /// Unpacking, whoever asks.
+    pub fn unpacking() -> Self {
+        Self { way: Way::Unpacked }
+    }
+
+    /// Puts the content of a snap file to `target`, read-only. What is there already is left alone.
+    pub fn mount(self, file: &Path, target: &Path) -> Result<Way, MountError> {
+        match self.state(target)? {
+            State::Mounted(_) => return Ok(Way::Kernel),
+            State::Unpacked => return Ok(Way::Unpacked),
+            State::Absent => {}
+        }
+        fs::create_dir_all(target).named("create", target)?;
+        if self.way == Way::Kernel {
+            match kernel_mount(file, target) {
+                Ok(()) => return Ok(Way::Kernel),
+                Err(error) if error.is_refusal() => {
+                    log::warn!(
+                        "the kernel does not mount {} ({error}): unpacking it instead",
+                        file.display()
+                    );
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        unpack_to(file, target)?;
+        Ok(Way::Unpacked)
+    }
+
+    /// Takes away what stands at `target`, and the folder itself; nothing there is fine. A mount in use goes away
+    /// when its last user does.
+    pub fn unmount(self, target: &Path) -> Result<(), MountError> {
+        for _ in 0..16 {
+            let State::Mounted(_) = self.state(target)? else {
+                break;
+            };
+            nix::mount::umount2(target, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW)
+                .named("unmount", target)?;
+        }
+        let aside = beside(target, "removed");
+        match fs::rename(target, &aside) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            done => done.named("rename", target)?,
+        }
+        squashfs::discard(&aside)?;
+        squashfs::discard(&beside(target, "unpack"))?;
+        Ok(())
+    }
+
+    /// What stands at `target`.
+    pub fn state(self, target: &Path) -> Result<State, MountError> {
+        let Ok(real) = target.canonicalize() else {
+            return Ok(State::Absent);
+        };
+        if let Some(point) = table::read()?
+            .into_iter()
+            .rev()
+            .find(|point| point.target == real)
+        {
+            return Ok(State::Mounted(point));
+        }
+        let filled = fs::read_dir(&real).named("list", &real)?.next().is_some();
+        Ok(if filled { State::Unpacked } else { State::Absent })
+    }
+
+    /// Every mount below a folder.
+    pub fn below(self, dir: &Path) -> Result<Vec<MountPoint>, MountError> {
+        let Ok(real) = dir.canonicalize() else {
+            return Ok(Vec::new());
+        };
+        Ok(table::read()?
+            .into_iter()
+            .filter(|point| point.target.starts_with(&real) && point.target != real)
+            .collect())
+    }
+}
+
+impl MountError {
+    /// The machine does not let us mount at all, and trying again would not help.
+    fn is_refusal(&self) -> bool {
+        let source = match self {
+            Self::Loop { source, .. } => source,
+            Self::File(error) if error.action == "mount" => &error.source,
+            Self::File(_) | Self::Image(_) => return false,
+        };
+        matches!(
+            source.raw_os_error().map(Errno::from_raw),
+            Some(
+                Errno::EPERM
+                    | Errno::EACCES
+                    | Errno::ENOENT
+                    | Errno::ENODEV
+                    | Errno::ENXIO
+                    | Errno::ENOSYS
+                    | Errno::EBUSY
+            )
+        )
+    }
+}
+
+fn kernel_mount(file: &Path, target: &Path) -> Result<(), MountError> {
+    let device = loops::attach(file).map_err(|source| MountError::Loop {
+        file: file.to_owned(),
+        source,
+    })?;
+    // The mount keeps the device; when it goes, the kernel lets the device go.
+    nix::mount::mount(
+        Some(device.path()),
+        target,
+        Some("squashfs"),
+        MsFlags::MS_RDONLY | MsFlags::MS_NODEV,
+        None::<&str>,
+    )
+    .named("mount", target)?;
+    Ok(())
+}
+
+/// A hidden name beside a mount point, on the same file system.
+fn beside(target: &Path, what: &str) -> PathBuf {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    target.with_file_name(format!(".{name}.{what}"))
+}
+
+/// Unpacks beside the mount point and renames: whoever sees files there sees all of them.
+fn unpack_to(file: &Path, target: &Path) -> Result<(), MountError> {
+    let temporary = beside(target, "unpack");
+    squashfs::discard(&temporary)?;
+    let image = Image::open(file)?;
+    let unpacked = squashfs::unpack(&image, &temporary).map_err(MountError::from);
+    let placed = unpacked.and_then(|()| Ok(fs::rename(&temporary, target).named("rename to", target)?));
+    if placed.is_err() {
+        // The first error is the one that tells.
+        let _ = squashfs::discard(&temporary);
+    }
+    placed
+}

@@ -1,0 +1,88 @@
+use super::*;
+use std::os::unix::fs::PermissionsExt;
+
+/// A packed snap, and where it is to be seen.
+fn packed(dir: &Path) -> (PathBuf, PathBuf) {
+    let source = dir.join("source");
+    fs::create_dir_all(source.join("meta")).expect("folder");
+    fs::create_dir_all(source.join("bin")).expect("folder");
+    fs::write(source.join("meta/snap.yaml"), "name: a\nversion: 1\n").expect("file");
+    fs::write(source.join("big"), vec![3u8; 300_000]).expect("file");
+    fs::write(source.join("bin/run"), "#!/bin/sh\n").expect("file");
+    fs::set_permissions(source.join("bin/run"), fs::Permissions::from_mode(0o755)).expect("mode");
+    let file = dir.join("a_x1.snap");
+    squashfs::pack(&source, &file).expect("pack");
+    (file, dir.join("snap/a b/x1"))
+}
+
+#[test]
+fn unpacked_snaps_look_mounted_and_go_without_a_trace() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (file, target) = packed(dir.path());
+    let mounts = Mounts::unpacking();
+    assert_eq!(mounts.state(&target).expect("state"), State::Absent);
+    assert_eq!(mounts.mount(&file, &target).expect("mount"), Way::Unpacked);
+    assert_eq!(mounts.mount(&file, &target).expect("again"), Way::Unpacked);
+    assert_eq!(mounts.state(&target).expect("state"), State::Unpacked);
+    assert_eq!(fs::read(target.join("big")).expect("read").len(), 300_000);
+    let mode = fs::metadata(target.join("bin"))
+        .expect("stat")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o555);
+    mounts.unmount(&target).expect("unmount");
+    mounts.unmount(&target).expect("again");
+    let parent = target.parent().expect("parent");
+    assert_eq!(fs::read_dir(parent).expect("list").count(), 0);
+}
+
+#[test]
+fn what_cannot_be_unpacked_leaves_nothing() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (file, target) = packed(dir.path());
+    let bytes = fs::read(&file).expect("read");
+    fs::write(&file, &bytes[..500]).expect("write");
+    Mounts::unpacking().mount(&file, &target).expect_err("cut short");
+    assert_eq!(Mounts::unpacking().state(&target).expect("state"), State::Absent);
+    assert_eq!(
+        fs::read_dir(target.parent().expect("parent"))
+            .expect("list")
+            .count(),
+        1,
+        "the empty mount point"
+    );
+}
+
+#[test]
+fn the_kernel_mounts_what_pinion_packs() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (file, target) = packed(dir.path());
+    let mounts = Mounts::for_this_user();
+    if mounts.way != Way::Kernel || loops::attach(&file).is_err() {
+        eprintln!("SKIP: needs root and loop devices");
+        return;
+    }
+    assert_eq!(mounts.mount(&file, &target).expect("mount"), Way::Kernel);
+    assert_eq!(mounts.mount(&file, &target).expect("again"), Way::Kernel);
+    let State::Mounted(point) = mounts.state(&target).expect("state") else {
+        panic!("not mounted");
+    };
+    assert_eq!(point.kind, "squashfs");
+    assert_eq!(point.backing.as_deref(), file.canonicalize().ok().as_deref());
+    assert_eq!(fs::read(target.join("big")).expect("read"), vec![3u8; 300_000]);
+    fs::write(target.join("new"), "x").expect_err("read-only");
+    assert_eq!(mounts.below(dir.path()).expect("below").len(), 1);
+    mounts.unmount(&target).expect("unmount");
+    assert!(!target.exists());
+    assert!(mounts.below(dir.path()).expect("below").is_empty());
+    mounts.unmount(&target).expect("again");
+}
+
+#[test]
+fn lines_of_the_table() {
+    let line = b"36 35 7:3 / /snap/a\\040b/x1 ro,nodev shared:1 - squashfs /dev/loop3 ro";
+    let (point, device) = table::parse(line).expect("a line");
+    assert_eq!(point.target, Path::new("/snap/a b/x1"));
+    assert_eq!((point.kind.as_str(), device), ("squashfs", &b"7:3"[..]));
+    assert!(table::parse(b"36 35 7:3 / /x").is_none());
+}
