@@ -1,3 +1,4 @@
 //! Integration tests: the real daemon over its real sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests may panic, too
+mod fuzz_corpus;
 mod supply_chain;

@@ -1,0 +1,62 @@
+//! What must hold for any bytes that a parser is given. The fuzz targets and the replay of the corpus
+//! (tests/integration/fuzz_corpus.rs) share it. Each function answers why the bytes were
+//! refused, if they were.
+
+#![allow(dead_code)] // each target uses one of them
+
+use pinion::managers::snaps::yaml::parse_snap_yaml;
+
+/// A refusal is one sentence that a person can read, not a page of the input.
+fn assert_readable(error: &str) {
+    assert!(!error.trim().is_empty(), "an empty error");
+    assert!(
+        !error.chars().any(|c| c.is_control()),
+        "control characters in an error: {error:?}"
+    );
+    assert!(
+        error.chars().count() <= 600,
+        "an error of {} characters: {error:?}",
+        error.chars().count()
+    );
+}
+
+/// `meta/snap.yaml`: what is accepted keeps the bounds of the contract (snaps-and-assertions, section 1) and survives
+/// the way into the store and back.
+pub fn snap_yaml(data: &[u8]) -> Result<(), String> {
+    let info = match parse_snap_yaml(data) {
+        Ok(info) => info,
+        Err(error) => {
+            let error = error.to_string();
+            assert_readable(&error);
+            return Err(error);
+        }
+    };
+    assert!(
+        (2..=40).contains(&info.name.as_str().len()),
+        "name {:?}",
+        info.name
+    );
+    assert!(
+        info.version.len() <= 32 && !info.version.is_empty(),
+        "version {:?}",
+        info.version
+    );
+    assert!(info.title.chars().count() <= 40, "title {:?}", info.title);
+    assert!(info.description.chars().count() <= 4096, "a long description");
+    assert!(
+        !info.plugs.keys().any(|plug| info.slots.contains_key(plug)),
+        "a name is a plug and a slot"
+    );
+    for end in info.plugs.values().chain(info.slots.values()) {
+        assert!(!end.interface.is_empty(), "{} has no interface", end.name);
+        assert!(
+            end.apps.iter().all(|app| info.apps.contains_key(app)),
+            "{} names a missing app",
+            end.name
+        );
+    }
+    let stored = serde_json::to_string(&info).expect("a parsed snap can be stored");
+    let read: pinion::domain::SnapInfo = serde_json::from_str(&stored).expect("a stored snap can be read");
+    assert_eq!(info, read, "the store changes it");
+    Ok(())
+}

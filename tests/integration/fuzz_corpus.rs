@@ -1,0 +1,31 @@
+//! The fuzz targets' corpora, replayed: what starts with `valid-` must be accepted, what starts with `bad-` refused,
+//! and the properties hold for all of it.
+
+#[path = "../fuzz/properties.rs"]
+mod properties;
+
+use std::path::Path;
+
+fn replay(target: &str, property: fn(&[u8]) -> Result<(), String>) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fuzz/corpus")
+        .join(target);
+    let mut valid = 0;
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let result = property(&std::fs::read(&path).unwrap());
+        if name.starts_with("valid-") {
+            assert_eq!(result, Ok(()), "{} is refused", path.display());
+            valid += 1;
+        } else if name.starts_with("bad-") {
+            assert!(result.is_err(), "{} is accepted", path.display());
+        }
+    }
+    assert!(valid >= 5, "{target} has only {valid} valid seeds");
+}
+
+#[test]
+fn snap_yaml() {
+    replay("snap_yaml", properties::snap_yaml);
+}
