@@ -293,6 +293,17 @@ struct HeaderText {
     pins: Vec<Spanned<String>>,
 }
 
+/// Keeps a page of somebody's text out of an error.
+fn shortened(message: String) -> String {
+    const MOST: usize = 400;
+    if message.chars().count() <= MOST {
+        return message;
+    }
+    let head: String = message.chars().take(MOST / 2).collect();
+    let tail: String = message.chars().rev().take(MOST / 2).collect();
+    format!("{head} … {}", tail.chars().rev().collect::<String>())
+}
+
 // ---------------------------------------------------------------- what must hold
 
 struct Checker<'a> {
@@ -311,7 +322,7 @@ impl Checker<'_> {
             file: self.file.to_owned(),
             line,
             column,
-            message,
+            message: shortened(message),
         }
     }
 

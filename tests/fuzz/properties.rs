@@ -4,6 +4,7 @@
 
 #![allow(dead_code)] // each target uses one of them
 
+use pinion::config::board::{MAX_LINES, parse_board};
 use pinion::managers::snaps::yaml::parse_snap_yaml;
 
 /// A refusal is one sentence that a person can read, not a page of the input.
@@ -58,5 +59,32 @@ pub fn snap_yaml(data: &[u8]) -> Result<(), String> {
     let stored = serde_json::to_string(&info).expect("a parsed snap can be stored");
     let read: pinion::domain::SnapInfo = serde_json::from_str(&stored).expect("a stored snap can be read");
     assert_eq!(info, read, "the store changes it");
+    Ok(())
+}
+
+/// A board file: what is accepted has unique names and lines, and its pins name what is there.
+pub fn board_file(data: &[u8]) -> Result<(), String> {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return Err("not UTF-8".into());
+    };
+    let board = match parse_board("board.toml", text) {
+        Ok(board) => board,
+        Err(error) => {
+            let error = error.to_string();
+            assert_readable(&error);
+            assert!(error.starts_with("board.toml:"), "no place in {error:?}");
+            return Err(error);
+        }
+    };
+    assert!(board.lines.len() <= MAX_LINES && board.leds.len() <= MAX_LINES);
+    let mut names: Vec<&str> = board.lines.iter().map(|line| line.name.as_str()).collect();
+    let mut places: Vec<_> = board.lines.iter().map(|line| (&line.chip, line.offset)).collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count, "two lines of one name");
+    places.sort_unstable();
+    places.dedup();
+    assert_eq!(places.len(), count, "one line twice");
     Ok(())
 }

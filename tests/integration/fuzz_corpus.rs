@@ -7,9 +7,8 @@ mod properties;
 use std::path::Path;
 
 fn replay(target: &str, property: fn(&[u8]) -> Result<(), String>) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fuzz/corpus")
-        .join(target);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = root.join("tests/fuzz/corpus").join(target);
     let mut valid = 0;
     for entry in std::fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
@@ -28,4 +27,20 @@ fn replay(target: &str, property: fn(&[u8]) -> Result<(), String>) {
 #[test]
 fn snap_yaml() {
     replay("snap_yaml", properties::snap_yaml);
+}
+
+#[test]
+fn board_file() {
+    replay("board_file", properties::board_file);
+    // the boards that are in the binary are seeds of the fuzz target, too
+    for board in pinion::config::board::built_in_names() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("board-configs")
+            .join(format!("{board}.toml"));
+        assert_eq!(
+            properties::board_file(&std::fs::read(path).unwrap()),
+            Ok(()),
+            "{board}"
+        );
+    }
 }
