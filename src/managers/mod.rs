@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub struct Managers {
     pub changes: Arc<changes::Changes>,
     pub system: Arc<system::System>,
+    /// The bus on which all of them tell what happens.
+    pub events: Arc<crate::events::Bus>,
 }
 
 #[cfg(test)]
@@ -23,10 +25,16 @@ impl Managers {
     pub fn over(store: &Arc<crate::store::Store>, dirs: &crate::domain::Dirs) -> Arc<Self> {
         use crate::engine::{Engine, History, Registry};
         let bus = crate::events::Bus::new(|| crate::domain::Timestamp(0));
-        let engine = Engine::new(Arc::clone(store), bus, Registry::default(), History::default());
+        let engine = Engine::new(
+            Arc::clone(store),
+            Arc::clone(&bus),
+            Registry::default(),
+            History::default(),
+        );
         Arc::new(Self {
             changes: Arc::new(changes::Changes::new(engine)),
             system: Arc::new(system::System::new(dirs, false)),
+            events: bus,
         })
     }
 }

@@ -84,7 +84,10 @@ impl<'a> From<&'a Task> for TaskBody<'a> {
     }
 }
 
-/// GET /v2/changes.
+/// How many changes of the history one request may ask for.
+const MOST_HISTORY: usize = 10_000;
+
+/// GET /v2/changes. Ours: `history=N` adds up to N ready changes that are older than the newest 500.
 pub async fn list(call: Call) -> Result<Reply, Fault> {
     let select = match call.query.text("select") {
         "" | "in-progress" => Select::InProgress,
@@ -95,7 +98,22 @@ pub async fn list(call: Call) -> Result<Reply, Fault> {
         }
     };
     let about = call.query.get("for").filter(|snap| !snap.is_empty());
-    let changes = call.managers.changes.list(select, about);
+    let mut changes = call.managers.changes.list(select, about);
+    if let Some(text) = call.query.get("history")
+        && select != Select::InProgress
+    {
+        let limit: usize = text.parse().map_err(|_| {
+            Fault::bad(format!(
+                "invalid \"history\": {text:?} is not a number of changes"
+            ))
+        })?;
+        let older = call.managers.changes.history(limit.min(MOST_HISTORY)).await?;
+        changes.extend(
+            older
+                .into_iter()
+                .filter(|change| about.is_none_or(|about| change.snaps.iter().any(|snap| snap == about))),
+        );
+    }
     let bodies: Vec<ChangeBody<'_>> = changes.iter().map(|change| (&**change).into()).collect();
     Reply::of(&bodies)
 }

@@ -6,6 +6,7 @@ mod envelope;
 mod path;
 mod query;
 mod routes;
+mod stream;
 mod system;
 
 use crate::access::{Denied, Peer, Policy};

@@ -2,8 +2,8 @@
 
 use super::call::Call;
 use super::envelope::Reply;
-use super::{changes, system};
-use crate::access::Access::{self, Authenticated, Open};
+use super::{changes, stream, system};
+use crate::access::Access::{self, Authenticated, Open, OpenOrSnap};
 use axum::http::Method;
 use futures_util::future::BoxFuture;
 
@@ -82,4 +82,5 @@ pub static ROUTES: &[Route] = &[
     route("/v2/changes/{id}")
         .get(Open, handler!(changes::one))
         .post(Authenticated, handler!(changes::act)),
+    route("/v2/events").get(OpenOrSnap, handler!(stream::all)),
 ];

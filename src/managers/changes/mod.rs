@@ -107,6 +107,18 @@ impl Changes {
             .ok_or_else(missing)
     }
 
+    /// At most `limit` ready changes that are older than those in memory, the newest first.
+    pub async fn history(&self, limit: usize) -> Result<Vec<Arc<Change>>, Fault> {
+        if !self.store.world().has_history {
+            return Ok(Vec::new());
+        }
+        let store = Arc::clone(&self.store);
+        tokio::task::spawn_blocking(move || store.history(limit))
+            .await
+            .map_err(|error| Fault::internal(error.to_string()))?
+            .map_err(unreadable)
+    }
+
     /// How many warnings are pending and when the newest of them came; `None` when there is none.
     pub fn pending_warnings(&self) -> Option<(usize, Timestamp)> {
         let world = self.store.world();
