@@ -1,9 +1,35 @@
-//! The one binary: daemon and client.
+//! The one binary: daemon and client, and what snaps call.
 
 use clap::Parser;
-use pinion::cli::{self, args::Cli};
+use pinion::cli::args::{Cli, Command, Here};
+use pinion::{cli, confine};
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run(&Cli::parse())
+    let args: Vec<_> = std::env::args_os().collect();
+    let called = args.first().map(Path::new).and_then(Path::file_name);
+    if called.is_some_and(|name| name == "snapctl") {
+        let args: Vec<String> = args
+            .iter()
+            .skip(1)
+            .map(|arg| arg.to_string_lossy().into_owned())
+            .collect();
+        return cli::snapctl::run(&args);
+    }
+    let Cli { common, command } = Cli::parse_from(args);
+    match command {
+        Command::Ask(ask) => cli::run(&common, &ask),
+        Command::Here(Here::Run(run)) => {
+            let mut words = run.words.into_iter();
+            confine::run(&confine::Run {
+                root: Some(common.root),
+                target: words.next().unwrap_or_default().to_string_lossy().into_owned(),
+                hook: run.hook,
+                command: run.command,
+                service: run.service,
+                args: words.collect(),
+            })
+        }
+    }
 }

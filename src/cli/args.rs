@@ -1,6 +1,7 @@
 //! What the command line accepts.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// A small device management agent for Linux boards: snaps, pins and LEDs.
@@ -40,8 +41,25 @@ pub struct Common {
     pub json: bool,
 }
 
+/// A command, by who does the work.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    #[command(flatten)]
+    Ask(Ask),
+    #[command(flatten)]
+    Here(Here),
+}
+
+/// What is done in this process, without an agent to ask.
+#[derive(Debug, Subcommand)]
+pub enum Here {
+    /// Run an app of a snap
+    Run(Run),
+}
+
+/// What is asked of the agent, and what is known about asking.
+#[derive(Debug, Subcommand)]
+pub enum Ask {
     /// List installed snaps
     List(List),
     /// Tell about installed snaps
@@ -304,8 +322,74 @@ pub enum Sim {
     },
 }
 
+/// What units, the supervisor, wrappers and people start apps with. Everything after the target is the app's.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Run a hook of the snap instead
+    #[arg(long, value_name = "HOOK", hide = true)]
+    pub hook: Option<String>,
+    /// Another command of the service: stop, reload, post-stop
+    #[arg(long, value_name = "COMMAND", hide = true)]
+    pub command: Option<String>,
+    /// As a service
+    #[arg(long, hide = true)]
+    pub service: bool,
+    /// The app, and what it is to get
+    #[arg(required = true, value_names = ["SNAP.APP", "ARG"], num_args = 1.., trailing_var_arg = true)]
+    pub words: Vec<OsString>,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Shell {
     Bash,
     Zsh,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_tree_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn everything_after_the_app_is_its_own() {
+        let words = [
+            "pinion",
+            "run",
+            "--root",
+            "/r",
+            "--hook",
+            "configure",
+            "a.b",
+            "--json",
+            "--help",
+            "-x",
+        ];
+        let cli = Cli::try_parse_from(words).expect("fine");
+        assert!(!cli.common.json && cli.common.root == PathBuf::from("/r"));
+        let Command::Here(Here::Run(run)) = cli.command else {
+            panic!("not run")
+        };
+        assert_eq!(run.hook.as_deref(), Some("configure"));
+        assert_eq!(run.words, ["a.b", "--json", "--help", "-x"]);
+    }
+
+    #[test]
+    fn wrong_usage_is_told() {
+        for words in [
+            vec!["pinion"],
+            vec!["pinion", "nosuch"],
+            vec!["pinion", "tasks"],
+            vec!["pinion", "tasks", "1", "--last", "install"],
+            vec!["pinion", "line", "GPIO1", "2"],
+            vec!["pinion", "line", "GPIO1", "1", "--watch"],
+            vec!["pinion", "install"],
+        ] {
+            assert!(Cli::try_parse_from(&words).is_err(), "{words:?}");
+        }
+    }
 }

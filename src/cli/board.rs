@@ -62,34 +62,30 @@ impl Board {
         }
         let name = text("line")?;
         let line = self.hardware.lines.iter_mut().find(|line| line.name == name)?;
-        if let Some(direction) = text("direction") {
-            line.direction = Some(direction.to_owned());
+        let level = number("value").map(|value| u8::from(value != 0));
+        let moved = level.is_some() && line.value != level;
+        if event.get("type").and_then(Value::as_str) == Some("hardware.line") {
+            // All that a line has become: what is absent is no more.
+            let end = |key: &str| {
+                data.get(key)
+                    .and_then(|end| serde_json::from_value(end.clone()).ok())
+            };
+            line.direction = text("direction").map(str::to_owned).or(line.direction.take());
+            line.consumer = text("consumer").map(str::to_owned);
+            (line.plug, line.slot) = (end("plug"), end("slot"));
+            line.value = level;
+        } else if level.is_some() {
+            line.value = level;
         }
-        for (key, end) in [("plug", &mut line.plug), ("slot", &mut line.slot)] {
-            if let Some(value) = data.get(key) {
-                *end = serde_json::from_value(value.clone()).ok();
-            }
-        }
-        if let Some(consumer) = data.get("consumer") {
-            line.consumer = consumer.as_str().map(str::to_owned);
-        }
-        let value = number("value")?;
-        let level = u8::from(value != 0);
-        let moved = line.value != Some(level);
-        line.value = Some(level);
         // An LED that is wired to the line shines with it.
         for led in &mut self.hardware.leds {
             if led.line.as_deref() == Some(name) {
-                led.brightness = Some(if value == 0 {
-                    0
-                } else {
-                    led.max_brightness.unwrap_or(1)
-                });
+                led.brightness = level.map(|level| u32::from(level) * led.max_brightness.unwrap_or(1));
             }
         }
         moved.then(|| Moved {
             name: name.to_owned(),
-            value,
+            value: level.map_or(0, u64::from),
             is_led: false,
         })
     }
@@ -101,23 +97,47 @@ impl Board {
             .find(|line| line.header_pin == Some(pin))
     }
 
-    /// It has the header that [`picture`](Self::picture) draws.
-    pub fn has_header(&self) -> bool {
-        let mut pins = self
+    /// What stands at each pin of the header, pin 1 first: as the board tells, else by the pins of its lines when
+    /// they fit the common header.
+    fn pins(&self) -> Vec<String> {
+        if let Some(Value::Array(pins)) = self.hardware.board.get("header")
+            && !pins.is_empty()
+        {
+            let text = |pin: &Value| pin.as_str().unwrap_or_default().to_owned();
+            return pins.iter().map(text).collect();
+        }
+        let of_lines: Vec<u32> = self
             .hardware
             .lines
             .iter()
             .filter_map(|line| line.header_pin)
-            .peekable();
-        pins.peek().is_some() && pins.all(|pin| pin <= PINS && !POWER.iter().any(|(power, _)| *power == pin))
+            .collect();
+        let power = |pin: u32| {
+            POWER
+                .iter()
+                .find(|(power, _)| *power == pin)
+                .map(|(_, name)| *name)
+        };
+        if of_lines.is_empty() || of_lines.iter().any(|&pin| pin > PINS || power(pin).is_some()) {
+            return Vec::new();
+        }
+        (1..=PINS)
+            .map(|pin| {
+                let line = self.at_pin(pin).map(|line| line.name.as_str());
+                line.or(power(pin)).unwrap_or_default().to_owned()
+            })
+            .collect()
+    }
+
+    /// There is a header to draw.
+    pub fn has_header(&self) -> bool {
+        !self.pins().is_empty()
     }
 
     /// The picture, a row a line: title, header, LEDs, and held lines that are not on the header.
     pub fn picture(&self, style: Style) -> Vec<String> {
         let mut rows = vec![self.title(style)];
-        if self.has_header() {
-            rows.extend(self.header(style));
-        }
+        rows.extend(self.header(style));
         for line in self
             .hardware
             .lines
@@ -162,8 +182,17 @@ impl Board {
     }
 
     fn header(&self, style: Style) -> Vec<String> {
-        let sides: Vec<(Side<'_>, Side<'_>)> = (0..PINS / 2)
-            .map(|row| (self.side(2 * row + 1), self.side(2 * row + 2)))
+        let pins = self.pins();
+        let none = String::new();
+        let sides: Vec<(Side<'_>, Side<'_>)> = (1..)
+            .step_by(2)
+            .zip(pins.chunks(2))
+            .map(|(pin, pair)| {
+                (
+                    self.side(pin, &pair[0]),
+                    self.side(pin + 1, pair.get(1).unwrap_or(&none)),
+                )
+            })
             .collect();
         let widest = |texts: Vec<&String>| texts.iter().map(|text| text.chars().count()).max().unwrap_or(0);
         // Where nothing is held, the picture keeps a place for the names that come with a connection.
@@ -191,14 +220,10 @@ impl Board {
             .collect()
     }
 
-    fn side(&self, pin: u32) -> Side<'_> {
-        let power = POWER.iter().find(|(power, _)| *power == pin);
+    fn side(&self, pin: u32, name: &str) -> Side<'_> {
         let line = self.at_pin(pin);
         Side {
-            name: line
-                .map(|line| line.name.clone())
-                .or_else(|| power.map(|(_, name)| (*name).to_owned()))
-                .unwrap_or_default(),
+            name: name.to_owned(),
             holder: line.map(Line::holder).unwrap_or_default(),
             line,
         }
@@ -342,7 +367,11 @@ mod tests {
         );
         assert_eq!(board.apply(&event), None, "nothing moved");
         assert!(board.picture(Style::PLAIN)[7].contains("GPIO27 0"));
-        let event = json!({"type": "hardware.line", "data": {"line": "GPIO27", "value": 1}});
+        assert!(
+            !board.picture(Style::PLAIN)[7].contains("keyboard-lights"),
+            "the plug is gone"
+        );
+        let event = json!({"type": "hardware.edge", "data": {"line": "GPIO27", "value": 1}});
         board.apply(&event);
         assert_eq!(board.picture(Style::PLAIN)[21], " LEDs   ACT off   USER on");
         let event = json!({"type": "hardware.led", "data": {"led": "ACT", "brightness": 1}});
@@ -351,9 +380,13 @@ mod tests {
     }
 
     #[test]
-    fn another_header_is_not_drawn() {
+    fn another_header_is_drawn_as_the_board_tells_it() {
         let hardware = json!({"board": "x", "lines": [{"name": "A", "header-pin": 1}]});
         let board = Board::new(serde_json::from_value(hardware).expect("hardware"));
         assert!(!board.has_header());
+        let told = json!({"board": {"name": "x", "header": ["5V", "A", "GND"]}, "lines": [{"name": "A", "header-pin": 2}]});
+        let rows = Board::new(serde_json::from_value(told).expect("hardware")).picture(Style::PLAIN);
+        assert_eq!(rows[1].trim(), "5V   |  1 2  | . A");
+        assert_eq!(rows[2].trim(), "GND   |  3 4  |");
     }
 }

@@ -9,28 +9,29 @@ mod completions;
 mod live;
 mod progress;
 mod session;
+pub mod snapctl;
 mod table;
 mod terminal;
 mod time;
 
 use crate::client::Client;
 use crate::domain::Dirs;
-use args::{Cli, Command, Common};
+use args::{Ask, Common};
 use commands::{changes, connections, hardware, services, snaps, system};
 use session::{Failure, Outcome, Session};
 use std::process::ExitCode;
 
 /// Runs a command that talks to the agent.
-pub fn run(cli: &Cli) -> ExitCode {
-    let session = session(&cli.common);
+pub fn run(common: &Common, command: &Ask) -> ExitCode {
+    let session = session(common);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(dispatch(&session, &cli.command)),
+        Ok(runtime) => runtime.block_on(dispatch(&session, command)),
         Err(error) => Err(Failure::new(format!("cannot start: {error}"))),
     };
     match outcome {
         Ok(()) => {
-            if !matches!(cli.command, Command::Warnings { .. } | Command::Okay) {
+            if !matches!(command, Ask::Warnings { .. } | Ask::Okay) {
                 session.remind_of_warnings();
             }
             ExitCode::SUCCESS
@@ -58,33 +59,33 @@ fn session(common: &Common) -> Session {
     }
 }
 
-async fn dispatch(session: &Session, command: &Command) -> Outcome {
+async fn dispatch(session: &Session, command: &Ask) -> Outcome {
     match command {
-        Command::List(args) => snaps::list(session, args).await,
-        Command::Info { snaps: names } => snaps::info(session, names).await,
-        Command::Install(args) => snaps::install(session, args).await,
-        Command::Remove(args) => snaps::remove(session, args).await,
-        Command::Connections { all, snap } => connections::connections(session, *all, snap.as_deref()).await,
-        Command::Connect { plug, slot, wait } => {
+        Ask::List(args) => snaps::list(session, args).await,
+        Ask::Info { snaps: names } => snaps::info(session, names).await,
+        Ask::Install(args) => snaps::install(session, args).await,
+        Ask::Remove(args) => snaps::remove(session, args).await,
+        Ask::Connections { all, snap } => connections::connections(session, *all, snap.as_deref()).await,
+        Ask::Connect { plug, slot, wait } => {
             connections::connect(session, plug, slot.as_deref(), wait.no_wait).await
         }
-        Command::Disconnect {
+        Ask::Disconnect {
             first,
             slot,
             forget,
             wait,
         } => connections::disconnect(session, first, slot.as_deref(), *forget, wait.no_wait).await,
-        Command::Interface { all, attrs, name } => {
+        Ask::Interface { all, attrs, name } => {
             connections::interface(session, *all, *attrs, name.as_deref()).await
         }
-        Command::Services { names } => services::list(session, names).await,
-        Command::Start { names, enable, wait } => {
+        Ask::Services { names } => services::list(session, names).await,
+        Ask::Start { names, enable, wait } => {
             control(session, "start", names, enable.then_some("enable"), wait.no_wait).await
         }
-        Command::Stop { names, disable, wait } => {
+        Ask::Stop { names, disable, wait } => {
             control(session, "stop", names, disable.then_some("disable"), wait.no_wait).await
         }
-        Command::Restart { names, reload, wait } => {
+        Ask::Restart { names, reload, wait } => {
             control(
                 session,
                 "restart",
@@ -94,20 +95,20 @@ async fn dispatch(session: &Session, command: &Command) -> Outcome {
             )
             .await
         }
-        Command::Changes { abs_time, snap } => changes::list(session, snap.as_deref(), *abs_time).await,
-        Command::Tasks { abs_time, which } => changes::tasks(session, which, *abs_time).await,
-        Command::Watch { which } => changes::watch(session, which).await,
-        Command::Abort { which } => changes::abort(session, which).await,
-        Command::Warnings { all } => system::warnings(session, *all).await,
-        Command::Okay => system::okay(session).await,
-        Command::Board { watch } => hardware::board(session, *watch).await,
-        Command::Line(args) => hardware::line(session, args).await,
-        Command::Led(args) => hardware::led(session, args).await,
-        Command::Events => hardware::follow(session, None).await,
-        Command::Sim(what) => hardware::sim(session, what).await,
-        Command::Completions { shell } => session.print(completions::script(*shell)),
-        Command::Version => system::version(session).await,
-        Command::Help { topic } => system::help(session, topic.as_deref()),
+        Ask::Changes { abs_time, snap } => changes::list(session, snap.as_deref(), *abs_time).await,
+        Ask::Tasks { abs_time, which } => changes::tasks(session, which, *abs_time).await,
+        Ask::Watch { which } => changes::watch(session, which).await,
+        Ask::Abort { which } => changes::abort(session, which).await,
+        Ask::Warnings { all } => system::warnings(session, *all).await,
+        Ask::Okay => system::okay(session).await,
+        Ask::Board { watch } => hardware::board(session, *watch).await,
+        Ask::Line(args) => hardware::line(session, args).await,
+        Ask::Led(args) => hardware::led(session, args).await,
+        Ask::Events => hardware::follow(session, None).await,
+        Ask::Sim(what) => hardware::sim(session, what).await,
+        Ask::Completions { shell } => session.print(completions::script(*shell)),
+        Ask::Version => system::version(session).await,
+        Ask::Help { topic } => system::help(session, topic.as_deref()),
     }
 }
 

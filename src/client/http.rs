@@ -4,7 +4,8 @@ use super::ClientError;
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full};
-use hyper::{Method, Request, Response};
+use hyper::header::{self, HeaderValue};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use std::io;
 use std::path::Path;
@@ -30,10 +31,7 @@ pub(super) fn full(text: String) -> Body {
 /// Sends one request and returns the head of the answer; the body is read by the caller.
 pub(super) async fn send(
     socket: &Path,
-    method: Method,
-    path: &str,
-    content_type: Option<&str>,
-    body: Body,
+    mut request: Request<Body>,
 ) -> Result<Response<Incoming>, ClientError> {
     let stream = UnixStream::connect(socket)
         .await
@@ -46,17 +44,12 @@ pub(super) async fn send(
         .map_err(dropped)?;
     // Its end is seen by the one who awaits the answer.
     tokio::spawn(connection);
-    let mut request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("host", "localhost")
-        .header("user-agent", concat!("pinion/", env!("CARGO_PKG_VERSION")));
-    if let Some(content_type) = content_type {
-        request = request.header("content-type", content_type);
-    }
-    let request = request
-        .body(body)
-        .map_err(|error| ClientError::Answer(format!("{path:?} is not a path: {error}")))?;
+    let headers = request.headers_mut();
+    headers.insert(header::HOST, HeaderValue::from_static("localhost"));
+    headers.insert(
+        header::USER_AGENT,
+        HeaderValue::from_static(concat!("pinion/", env!("CARGO_PKG_VERSION"))),
+    );
     sender.send_request(request).await.map_err(dropped)
 }
 

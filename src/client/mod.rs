@@ -28,6 +28,8 @@ use types::Envelope;
 #[derive(Debug)]
 pub struct Client {
     socket: PathBuf,
+    /// The cookie of the snap that asks.
+    context: Option<String>,
     /// How many warnings wait, by the last answer that told.
     warnings: Mutex<u64>,
 }
@@ -64,8 +66,15 @@ impl Client {
     pub fn new(socket: impl Into<PathBuf>) -> Self {
         Self {
             socket: socket.into(),
+            context: None,
             warnings: Mutex::new(0),
         }
+    }
+
+    /// The same client as a snap, known by its cookie on the snap socket.
+    pub fn with_context(mut self, cookie: &str) -> Self {
+        self.context = Some(cookie.to_owned());
+        self
     }
 
     /// The socket that it speaks through.
@@ -99,7 +108,7 @@ impl Client {
 
     /// Reads a resource; a lost connection is the caller's business.
     async fn get_once(&self, path: &str) -> Result<Answer, ClientError> {
-        let response = http::send(&self.socket, Method::GET, path, None, http::empty()).await?;
+        let response = self.send(Method::GET, path, None, http::empty()).await?;
         self.answer(response).await
     }
 
@@ -115,7 +124,7 @@ impl Client {
 
     async fn write(&self, method: Method, path: &str, body: &Value) -> Result<Answer, ClientError> {
         let body = http::full(body.to_string());
-        let response = http::send(&self.socket, method, path, Some("application/json"), body).await?;
+        let response = self.send(method, path, Some("application/json"), body).await?;
         self.answer(response).await
     }
 
@@ -123,19 +132,39 @@ impl Client {
     pub async fn upload(&self, path: &str, form: Upload) -> Result<Answer, ClientError> {
         let content_type = form.content_type();
         let body: Body = form.into_body()?;
-        let response = http::send(&self.socket, Method::POST, path, Some(&content_type), body).await?;
+        let response = self.send(Method::POST, path, Some(&content_type), body).await?;
         self.answer(response).await
     }
 
     /// Opens a stream of `application/json-seq` records.
     pub async fn events(&self, path: &str) -> Result<Events, ClientError> {
-        let response = http::send(&self.socket, Method::GET, path, None, http::empty()).await?;
+        let response = self.send(Method::GET, path, None, http::empty()).await?;
         if response.status() == StatusCode::OK {
             Ok(Events::new(response.into_body()))
         } else {
             self.answer(response).await?;
             Err(ClientError::Answer(String::from("a stream was expected")))
         }
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: Option<&str>,
+        body: Body,
+    ) -> Result<hyper::Response<Incoming>, ClientError> {
+        let mut request = hyper::Request::builder().method(method).uri(path);
+        if let Some(content_type) = content_type {
+            request = request.header("content-type", content_type);
+        }
+        if let Some(context) = &self.context {
+            request = request.header("x-snap-context", context);
+        }
+        let request = request
+            .body(body)
+            .map_err(|error| ClientError::Answer(format!("{path:?} cannot be asked for: {error}")))?;
+        http::send(&self.socket, request).await
     }
 
     /// Takes the envelope apart.
