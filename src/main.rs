@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use pinion::cli::args::{Cli, Command, Here};
-use pinion::{cli, confine};
+use pinion::{app, cli, confine};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -20,6 +20,13 @@ fn main() -> ExitCode {
     let Cli { common, command } = Cli::parse_from(args);
     match command {
         Command::Ask(ask) => cli::run(&common, &ask),
+        Command::Here(Here::Daemon(daemon)) => app::daemon(&app::Options {
+            root: common.root,
+            socket: common.socket,
+            snap_socket: daemon.snap_socket,
+            board: daemon.board,
+            config: daemon.config,
+        }),
         Command::Here(Here::Run(run)) => {
             let mut words = run.words.into_iter();
             confine::run(&confine::Run {

@@ -53,6 +53,8 @@ pub enum Command {
 /// What is done in this process, without an agent to ask.
 #[derive(Debug, Subcommand)]
 pub enum Here {
+    /// Run the agent
+    Daemon(Daemon),
     /// Run an app of a snap
     Run(Run),
 }
@@ -206,6 +208,19 @@ pub enum Ask {
         #[arg(value_name = "COMMAND|TOPIC")]
         topic: Option<String>,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct Daemon {
+    /// The socket for snaps [default: run/snapd-snap.socket below the root]
+    #[arg(long, value_name = "PATH")]
+    pub snap_socket: Option<PathBuf>,
+    /// The board: a name, or a board file [default: the one that the device tree names]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub board: Option<String>,
+    /// The configuration file [default: etc/pinion/config.toml below the root]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

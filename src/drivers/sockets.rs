@@ -2,7 +2,6 @@
 #![allow(unsafe_code)] // descriptors that systemd passed are only numbers until they are taken over
 
 use super::fs::{self, FileError, Named};
-use crate::domain::Dirs;
 use crate::domain::requester::Transport;
 use std::fs::Permissions;
 use std::io;
@@ -52,20 +51,17 @@ impl Drop for SocketFiles {
     }
 }
 
-/// Listens on the main socket and on the one for snaps: on those that systemd passed, else on new ones.
-pub fn listen(dirs: &Dirs) -> Result<Sockets, SocketError> {
+/// Listens for each transport: on the sockets that systemd passed, else on new ones at these places.
+pub fn listen(places: &[(PathBuf, Transport)]) -> Result<Sockets, SocketError> {
     let mut sockets = Sockets {
         listeners: passed()?,
         files: SocketFiles::default(),
     };
-    for (path, transport) in [
-        (dirs.main_socket(), Transport::MainSocket),
-        (dirs.snap_socket(), Transport::SnapSocket),
-    ] {
-        if sockets.listeners.iter().all(|(_, present)| *present != transport) {
-            let (listener, inode) = bind(&path, 0o666)?;
-            sockets.listeners.push((listener, transport));
-            sockets.files.0.push((path, inode));
+    for (path, transport) in places {
+        if sockets.listeners.iter().all(|(_, present)| present != transport) {
+            let (listener, inode) = bind(path, 0o666)?;
+            sockets.listeners.push((listener, *transport));
+            sockets.files.0.push((path.clone(), inode));
         }
     }
     Ok(sockets)
@@ -139,20 +135,24 @@ mod tests {
     #[test]
     fn a_dead_socket_is_replaced_and_a_live_one_is_not() {
         let dir = tempfile::tempdir().expect("a folder");
-        let dirs = Dirs::new(dir.path());
-        let first = listen(&dirs).expect("sockets");
-        let mode = std::fs::metadata(dirs.main_socket()).expect("stat").permissions();
+        let main = dir.path().join("run/main");
+        let places = [
+            (main.clone(), Transport::MainSocket),
+            (dir.path().join("run/snap"), Transport::SnapSocket),
+        ];
+        let first = listen(&places).expect("sockets");
+        let mode = std::fs::metadata(&main).expect("stat").permissions();
         assert_eq!(mode.mode() & 0o7777, 0o666);
-        let Err(SocketError::InUse(path)) = listen(&dirs) else {
+        let Err(SocketError::InUse(path)) = listen(&places) else {
             panic!("a second daemon got the socket");
         };
-        assert_eq!(path, dirs.main_socket());
+        assert_eq!(path, main);
         // A kill leaves the files behind.
         std::mem::forget(first.files);
         drop(first.listeners);
-        assert!(dirs.main_socket().exists());
-        let second = listen(&dirs).expect("the sockets of a dead daemon");
-        UnixStream::connect(dirs.snap_socket()).expect("a live socket");
+        assert!(main.exists());
+        let second = listen(&places).expect("the sockets of a dead daemon");
+        UnixStream::connect(&places[1].0).expect("a live socket");
         drop(second);
         let left: Vec<_> = std::fs::read_dir(dir.path().join("run")).expect("list").collect();
         assert!(left.is_empty(), "{left:?}");

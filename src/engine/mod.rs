@@ -257,9 +257,20 @@ impl Engine {
         self.moved.notified().await;
     }
 
-    /// Counts up while the engine is able to work; the watchdog is fed by it (R16).
-    pub fn beats(&self) -> u64 {
-        self.beats.load(Ordering::Relaxed)
+    /// Whether the runner takes tasks and the store's writer answers; the watchdog is fed by it (R16).
+    pub async fn heartbeat(&self) -> bool {
+        let before = self.beats.load(Ordering::Relaxed);
+        // A start of a task that does not exist comes back as soon as the runner takes it.
+        if self.starts.send((ChangeId(0), TaskId(0))).is_err() {
+            return false;
+        }
+        if self.store.commit_async(|_| Ok(())).await.is_err() {
+            return false;
+        }
+        while self.beats.load(Ordering::Relaxed) == before {
+            tokio::task::yield_now().await;
+        }
+        true
     }
 
     fn moved(&self, id: ChangeId) {

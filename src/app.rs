@@ -1,0 +1,222 @@
+//! The composition root: settings, store, drivers, reconcile, engine, servers, ready. The only file that sees all.
+
+mod house;
+mod logging;
+
+use crate::access::Policy;
+use crate::api::server;
+use crate::config::settings::{self, Settings, SettingsError};
+use crate::domain::Dirs;
+use crate::domain::requester::Transport;
+use crate::drivers::clock::Clock;
+use crate::drivers::fs::{self, FileError, Named};
+use crate::drivers::sockets::{self, SocketError};
+use crate::store::{Store, StoreError};
+use house::House;
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// What the command line says to the daemon.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The directory that the agent manages.
+    pub root: PathBuf,
+    /// The main socket, when it is not at its place below the root.
+    pub socket: Option<PathBuf>,
+    /// The socket for snaps, when it is not at its place below the root.
+    pub snap_socket: Option<PathBuf>,
+    /// A board of the binary, or a board file.
+    pub board: Option<String>,
+    /// The configuration file, when it is not at its place below the root.
+    pub config: Option<PathBuf>,
+}
+
+/// Why the daemon could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error("{}", .0.in_full())]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error("{path} belongs to snapd: remove snapd and its state first, or give another --root", path = .0.display())]
+    ForeignState(PathBuf),
+    #[error("another pinion daemon runs on {root}: stop it first, or give another --root", root = .0.display())]
+    Locked(PathBuf),
+    #[error("cannot write below {root}: run as root, or give --root DIR with a folder of yours", root = .0.display())]
+    NotAllowed(PathBuf),
+    #[error("{0}")]
+    Board(String),
+    #[error("cannot start: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// How long the start waits for the system to be made equal to the store before it goes on without (R14: an API
+/// within 5 s).
+const RECONCILE_PATIENCE: Duration = Duration::from_secs(4);
+
+/// Runs the daemon until it is told to end.
+pub fn daemon(options: &Options) -> ExitCode {
+    logging::start();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(64)
+        .thread_keep_alive(Duration::from_secs(2))
+        .thread_stack_size(1 << 20)
+        .build();
+    let ended = match runtime {
+        Ok(runtime) => {
+            let ended = runtime.block_on(run(options));
+            // A handler that still hangs must not keep the agent alive; its task runs again at the next start.
+            runtime.shutdown_timeout(Duration::from_secs(2));
+            ended
+        }
+        Err(error) => Err(error.into()),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Keeps a second daemon off the same root.
+fn lock(dirs: &Dirs) -> Result<Flock<File>, StartError> {
+    let path = dirs.state().join("lock");
+    if let Err(error) = fs::make_dir(&dirs.state(), 0o700) {
+        return Err(match error.source.kind() {
+            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+                StartError::NotAllowed(dirs.root().to_owned())
+            }
+            _ => error.into(),
+        });
+    }
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .named("open", &path)?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| StartError::Locked(dirs.root().to_owned()))
+}
+
+fn settings(options: &Options, dirs: &Dirs) -> Result<Settings, SettingsError> {
+    match &options.config {
+        Some(path) => settings::read(path, true),
+        None => settings::read(&dirs.config_file(), false),
+    }
+}
+
+async fn run(options: &Options) -> Result<(), StartError> {
+    let root = std::path::absolute(&options.root)?;
+    let dirs = Dirs::new(root);
+    let settings = settings(options, &dirs)?;
+    let foreign = dirs.snapd().join("state.json");
+    if foreign.exists() {
+        return Err(StartError::ForeignState(foreign));
+    }
+    let _lock = lock(&dirs)?;
+    let (store, opened) = Store::open(&dirs, Clock::system())?;
+    for warning in &opened.warnings {
+        log::warn!("{warning}");
+    }
+    let house = House::build(&dirs, &settings, options.board.as_deref(), store)?;
+    let main = options.socket.clone().unwrap_or_else(|| dirs.main_socket());
+    let snap = options.snap_socket.clone().unwrap_or_else(|| dirs.snap_socket());
+    let sockets = sockets::listen(&[
+        (main.clone(), Transport::MainSocket),
+        (snap, Transport::SnapSocket),
+    ])?;
+    let (stopper, stop) = watch::channel(false);
+
+    house.reconcile(opened.restored, RECONCILE_PATIENCE).await;
+    house.engine.resume().await?;
+    let engine = tokio::spawn(Arc::clone(&house.engine).run());
+    house.seed().await;
+
+    let serving = server::serve(
+        Arc::clone(&house.managers),
+        house.policy(),
+        sockets.listeners,
+        stop,
+    );
+    let serving = tokio::spawn(serving);
+    let board = house.board_name();
+    eprintln!("pinion: ready socket={} listen= board={board}", main.display());
+    notify(sd_notify::NotifyState::Ready);
+    let heart = tokio::spawn(heartbeat(Arc::clone(&house.engine)));
+
+    wait_for_end().await?;
+    log::info!("ending");
+    notify(sd_notify::NotifyState::Stopping);
+    heart.abort();
+    // A receiver that is gone has ended already.
+    let _ = stopper.send(true);
+    if let Ok(Err(error)) = serving.await {
+        log::error!("{error}");
+    }
+    house.engine.stop().await;
+    engine.abort();
+    house.leave().await;
+    Ok(())
+}
+
+/// Tells systemd, where there is one.
+fn notify(state: sd_notify::NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        log::warn!("cannot notify the service manager: {error}");
+    }
+}
+
+/// Feeds the watchdog as long as the engine and the writer of the store answer (R16). Nothing runs where no watchdog
+/// was asked for.
+async fn heartbeat(engine: Arc<crate::engine::Engine>) {
+    let Some(limit) = sd_notify::watchdog_enabled() else {
+        return;
+    };
+    let mut beat = tokio::time::interval(limit / 2);
+    loop {
+        beat.tick().await;
+        let answered = tokio::time::timeout(limit / 2, engine.heartbeat()).await;
+        if answered == Ok(true) {
+            notify(sd_notify::NotifyState::Watchdog);
+        } else {
+            log::error!("the engine does not answer");
+        }
+    }
+}
+
+async fn wait_for_end() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+impl House {
+    /// How this agent recognises people and snaps.
+    fn policy(&self) -> Policy {
+        let store = Arc::clone(&self.store);
+        Policy::new(
+            nix::unistd::geteuid().as_raw(),
+            self.has_cgroups(),
+            move |cookie| store.world().cookies.get(cookie).cloned(),
+        )
+    }
+}

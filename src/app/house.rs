@@ -1,0 +1,120 @@
+//! Everything that the daemon is made of, put together.
+
+use super::StartError;
+use crate::config::settings::Settings;
+use crate::domain::{Dirs, Plan, PlannedTask, kinds};
+use crate::engine::{Engine, History, Outcome, Probe, Registry, TaskContext, TaskError, TaskKind};
+use crate::events::Bus;
+use crate::managers::Managers;
+use crate::managers::changes::Changes;
+use crate::managers::system::System;
+use crate::store::Store;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The parts of a running daemon.
+pub struct House {
+    pub store: Arc<Store>,
+    pub engine: Arc<Engine>,
+    pub managers: Arc<Managers>,
+}
+
+impl House {
+    /// Puts the parts together; nothing runs yet.
+    pub fn build(
+        dirs: &Dirs,
+        settings: &Settings,
+        _board: Option<&str>,
+        store: Arc<Store>,
+    ) -> Result<Self, StartError> {
+        let bus = Bus::new(|| crate::drivers::clock::Clock::system().now());
+        let developer_mode = !nix::unistd::geteuid().is_root();
+        let mut registry = Registry::default();
+        registry.add(MarkSeeded);
+        let history = History {
+            seconds: i64::from(settings.history.hours) * 3600,
+            changes: settings.history.changes,
+        };
+        let engine = Engine::new(Arc::clone(&store), Arc::clone(&bus), registry, history);
+        let managers = Arc::new(Managers {
+            changes: Arc::new(Changes::new(Arc::clone(&engine))),
+            system: Arc::new(System::new(dirs, developer_mode)),
+            events: bus,
+        });
+        Ok(Self {
+            store,
+            engine,
+            managers,
+        })
+    }
+
+    /// The board's name, for the ready line.
+    pub fn board_name(&self) -> String {
+        String::from("none")
+    }
+
+    /// Apps get control groups of their own here.
+    pub fn has_cgroups(&self) -> bool {
+        false
+    }
+
+    /// Makes the system equal to the store; after `patience` the start goes on and this ends by itself.
+    pub async fn reconcile(&self, _restored: bool, _patience: Duration) {}
+
+    /// The first start of a device without a seed folder: change `seed`, done at once (decision 14).
+    pub async fn seed(&self) {
+        let world = self.store.world();
+        if world.counters.change > 0 || world.config.contains_key("core") {
+            return;
+        }
+        let mut plan = Plan::new("seed", "Initialize system state");
+        plan.then(PlannedTask::new(
+            kinds::MARK_SEEDED,
+            "Mark system seeded",
+            Value::Null,
+        ));
+        if let Err(fault) = self.engine.submit(plan).await {
+            log::error!("the device could not be seeded: {fault}");
+        }
+    }
+
+    /// Lets go of everything in order: services, lines, the store.
+    pub async fn leave(&self) {
+        self.store.close();
+    }
+}
+
+/// Marks the device as seeded: `seed.loaded` of the system's configuration.
+struct MarkSeeded;
+
+impl TaskKind for MarkSeeded {
+    fn kind(&self) -> &'static str {
+        kinds::MARK_SEEDED
+    }
+
+    fn perform(&self, task: &TaskContext) -> Result<Outcome, TaskError> {
+        task.with_commit(|tx| {
+            let core = crate::domain::SnapName::new("core")
+                .map_err(|error| crate::store::StoreError::Refused(error.to_string()))?;
+            let known = tx.world().config.get(&core).cloned();
+            let mut document = known.map_or_else(|| json!({}), |known| Value::clone(&known));
+            document["seed"] = json!({"loaded": true});
+            tx.put_config(&core, document)
+        });
+        Ok(Outcome::Done)
+    }
+
+    fn can_undo(&self) -> bool {
+        false
+    }
+
+    fn probe(&self, task: &TaskContext) -> Probe {
+        let world = task.world();
+        let seeded = world
+            .config
+            .get("core")
+            .is_some_and(|core| core["seed"]["loaded"] == true);
+        if seeded { Probe::Present } else { Probe::Absent }
+    }
+}
