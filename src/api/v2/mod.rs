@@ -3,11 +3,13 @@
 mod call;
 mod changes;
 mod envelope;
+pub mod multipart;
 mod path;
 mod query;
 mod routes;
 mod stream;
 mod system;
+pub mod upload;
 
 use crate::access::{Denied, Peer, Policy};
 use crate::domain::{ErrorKind, Fault};
