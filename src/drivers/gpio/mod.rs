@@ -1,5 +1,6 @@
 //! GPIO chips: the kernel's character device, or the simulated board.
 
+pub mod aggregator;
 pub mod cdev;
 pub mod numbers;
 #[cfg(feature = "sim")]
