@@ -2,6 +2,7 @@
 
 mod call;
 mod changes;
+mod debug;
 mod envelope;
 pub mod multipart;
 mod path;

@@ -2,7 +2,7 @@
 
 use super::call::Call;
 use super::envelope::Reply;
-use super::{changes, stream, system};
+use super::{changes, debug, stream, system};
 use crate::access::Access::{self, Authenticated, Open, OpenOrSnap};
 use axum::http::Method;
 use futures_util::future::BoxFuture;
@@ -82,5 +82,6 @@ pub static ROUTES: &[Route] = &[
     route("/v2/changes/{id}")
         .get(Open, handler!(changes::one))
         .post(Authenticated, handler!(changes::act)),
+    route("/v2/debug").get(Open, handler!(debug::show)),
     route("/v2/events").get(OpenOrSnap, handler!(stream::all)),
 ];

@@ -43,6 +43,24 @@ impl Changes {
         self.engine.submit_blocking(plan)
     }
 
+    /// The kinds of tasks that the agent knows, and whether each can be undone.
+    pub fn task_kinds(&self) -> Vec<(&'static str, bool)> {
+        let registry = self.engine.registry();
+        registry
+            .names()
+            .map(|kind| (kind, registry.can_undo(kind)))
+            .collect()
+    }
+
+    /// The device went through its first start.
+    pub fn is_seeded(&self) -> bool {
+        let world = self.store.world();
+        world
+            .config
+            .get("core")
+            .is_some_and(|core| core["seed"]["loaded"] == true)
+    }
+
     /// Waits until a change is ready.
     pub async fn wait(&self, id: ChangeId) -> Result<Arc<Change>, Fault> {
         self.engine.wait(id).await
