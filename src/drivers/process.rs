@@ -8,6 +8,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -18,6 +19,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// How much output of a run is kept; the rest is read and dropped.
 pub const OUTPUT: usize = 64 * 1024;
@@ -124,15 +127,17 @@ impl Family {
         let _ = kill(Pid::from_raw(self.leader), signal);
     }
 
-    /// Sends a signal to every process.
+    /// Sends a signal to every process, once to each. A process with a pending signal cannot fork, so a second look
+    /// finds every child that the first one missed.
     pub fn signal(&self, signal: Signal) {
-        match &self.group {
-            Some(group) => group.signal(signal),
-            None => {
-                let _ = killpg(Pid::from_raw(self.leader), signal);
-                for pid in marked(&self.mark) {
-                    let _ = kill(Pid::from_raw(pid), signal);
-                }
+        let mut told = BTreeSet::new();
+        loop {
+            let new: Vec<i32> = self.pids().into_iter().filter(|pid| told.insert(*pid)).collect();
+            if new.is_empty() {
+                return;
+            }
+            for pid in new {
+                let _ = kill(Pid::from_raw(pid), signal);
             }
         }
     }
@@ -142,6 +147,30 @@ impl Family {
         match &self.group {
             Some(group) => group.is_populated(),
             None => !marked(&self.mark).is_empty(),
+        }
+    }
+
+    /// The processes that live.
+    fn pids(&self) -> Vec<i32> {
+        match &self.group {
+            Some(group) => group.pids(),
+            None => marked(&self.mark),
+        }
+    }
+
+    /// Waits for the end of the last process.
+    pub async fn emptied(&self) {
+        while let Some(pid) = self.pids().first().copied() {
+            let watched = u32::try_from(pid).ok().and_then(pidfd).and_then(watch);
+            match watched {
+                Some(fd) => {
+                    let _ = fd.readable().await;
+                    // It may stay in the list until its parent has waited for it.
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                // It ended between the two looks, or the kernel (before 5.3) has no descriptors of processes.
+                None => tokio::time::sleep(Duration::from_millis(200)).await,
+            }
         }
     }
 
@@ -265,8 +294,7 @@ fn settle(entry: Option<&File>, parent: u32) -> io::Result<()> {
 pub struct Service {
     child: tokio::process::Child,
     family: Family,
-    /// Its standard output and error together.
-    pub output: tokio::net::unix::pipe::Receiver,
+    output: Option<tokio::net::unix::pipe::Receiver>,
 }
 
 impl Service {
@@ -294,8 +322,13 @@ impl Service {
                 leader,
                 mark,
             },
-            output: tokio::net::unix::pipe::Receiver::from_owned_fd(reader)?,
+            output: Some(tokio::net::unix::pipe::Receiver::from_owned_fd(reader)?),
         })
+    }
+
+    /// Its standard output and error together, for the one who reads them.
+    pub fn take_output(&mut self) -> Option<tokio::net::unix::pipe::Receiver> {
+        self.output.take()
     }
 
     /// All processes that come from it.
@@ -379,6 +412,12 @@ fn pidfd(pid: u32) -> Option<OwnedFd> {
         let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0)?;
         Some(OwnedFd::from_raw_fd(fd))
     }
+}
+
+/// Lets the runtime tell when the process of a descriptor ends.
+fn watch(ended: OwnedFd) -> Option<AsyncFd<OwnedFd>> {
+    // SAFETY: the descriptor is owned by what is returned, so it stays open and the same as long as it is registered.
+    unsafe { AsyncFd::register_with_interest(ended, Interest::READABLE).ok() }
 }
 
 /// The bounded output of a run.
@@ -555,7 +594,8 @@ mod tests {
     async fn a_service_is_ended_with_its_children() {
         let mut service = Service::start(&shell("sleep 1000 & echo up; wait")).expect("it starts");
         let mut buffer = [0; 3];
-        tokio::io::AsyncReadExt::read_exact(&mut service.output, &mut buffer)
+        let mut output = service.take_output().expect("the first time");
+        tokio::io::AsyncReadExt::read_exact(&mut output, &mut buffer)
             .await
             .expect("output");
         assert!(service.family().is_alive());

@@ -1,0 +1,310 @@
+//! What services print: two bounded files for each service, and the lines as they come for those who follow.
+
+use crate::domain::{Dirs, SnapName, Timestamp};
+use crate::drivers::clock::Clock;
+use crate::drivers::fs;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::broadcast;
+
+/// A file that has reached this size becomes the old one; there is one old one.
+const FILE: u64 = 128 * 1024;
+
+/// Longer lines are cut in pieces.
+const LINE: usize = 4 * 1024;
+
+/// What a service may print in a second; one that prints more waits.
+const RATE: usize = 1024 * 1024;
+
+/// Lines on their way to followers; a slow follower misses the oldest.
+const FOLLOWED: usize = 64;
+
+/// One line of a service's output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    pub time: Timestamp,
+    pub snap: SnapName,
+    pub app: String,
+    /// The service's first process, as text; `-` when nobody knows.
+    pub pid: String,
+    pub message: String,
+}
+
+/// The logs of all services.
+#[derive(Debug)]
+pub struct Logs {
+    dirs: Dirs,
+    clock: Clock,
+    followers: broadcast::Sender<LogLine>,
+}
+
+impl Logs {
+    /// Logs below the agent's volatile folder.
+    pub fn new(dirs: Dirs, clock: Clock) -> Arc<Self> {
+        Arc::new(Self {
+            dirs,
+            clock,
+            followers: broadcast::channel(FOLLOWED).0,
+        })
+    }
+
+    fn path(&self, snap: &SnapName, app: &str) -> PathBuf {
+        self.dirs.logs().join(format!("{snap}.{app}.log"))
+    }
+
+    fn old_path(&self, snap: &SnapName, app: &str) -> PathBuf {
+        self.dirs.logs().join(format!("{snap}.{app}.log.1"))
+    }
+
+    /// The writer of one service's log.
+    pub fn writer(self: &Arc<Self>, snap: SnapName, app: &str) -> Arc<LogWriter> {
+        Arc::new(LogWriter {
+            logs: self.clone(),
+            snap,
+            app: app.to_owned(),
+            file: Mutex::default(),
+        })
+    }
+
+    /// The newest `count` lines of these services in the order of their times; all when `None`.
+    pub fn tail(&self, services: &[(SnapName, String)], count: Option<usize>) -> Vec<LogLine> {
+        let mut lines: Vec<LogLine> = services
+            .iter()
+            .flat_map(|(snap, app)| self.read(snap, app))
+            .collect();
+        lines.sort_by_key(|line| line.time);
+        if let Some(count) = count {
+            lines.drain(..lines.len().saturating_sub(count));
+        }
+        lines
+    }
+
+    fn read(&self, snap: &SnapName, app: &str) -> Vec<LogLine> {
+        [self.old_path(snap, app), self.path(snap, app)]
+            .iter()
+            .filter_map(|path| std::fs::read(path).ok())
+            .flat_map(|text| {
+                String::from_utf8_lossy(&text)
+                    .lines()
+                    .filter_map(|line| parse_line(snap, app, line))
+                    .collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    /// What comes from now on.
+    pub fn follow(&self) -> broadcast::Receiver<LogLine> {
+        self.followers.subscribe()
+    }
+
+    /// Forgets what the services of a snap have printed.
+    pub fn forget(&self, snap: &SnapName) {
+        let prefix = format!("{snap}.");
+        for entry in std::fs::read_dir(self.dirs.logs())
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                // What cannot be removed is gone after the next start of the machine.
+                let _ = fs::remove_file(&entry.path());
+            }
+        }
+    }
+}
+
+/// A line of a log file: nanoseconds since 1970, the process, the text.
+fn parse_line(snap: &SnapName, app: &str, line: &str) -> Option<LogLine> {
+    let mut parts = line.splitn(3, ' ');
+    Some(LogLine {
+        time: Timestamp(parts.next()?.parse().ok()?),
+        snap: snap.clone(),
+        app: app.to_owned(),
+        pid: parts.next()?.to_owned(),
+        message: parts.next().unwrap_or_default().to_owned(),
+    })
+}
+
+#[derive(Debug)]
+struct Open {
+    file: File,
+    size: u64,
+}
+
+/// The log of one service.
+#[derive(Debug)]
+pub struct LogWriter {
+    logs: Arc<Logs>,
+    snap: SnapName,
+    app: String,
+    file: Mutex<Option<Open>>,
+}
+
+impl LogWriter {
+    /// Adds lines. A log that cannot be written does not stop the service; followers still see it.
+    pub fn write(&self, pid: i32, text: &str) {
+        let pid = if pid > 0 {
+            pid.to_string()
+        } else {
+            String::from("-")
+        };
+        for message in text.lines() {
+            let line = LogLine {
+                time: self.logs.clock.now(),
+                snap: self.snap.clone(),
+                app: self.app.clone(),
+                pid: pid.clone(),
+                message: message.to_owned(),
+            };
+            if let Err(error) = self.append(&format!("{} {} {message}\n", line.time.0, line.pid)) {
+                log::debug!("cannot write the log of {}.{}: {error}", self.snap, self.app);
+            }
+            // No follower is fine.
+            let _ = self.logs.followers.send(line);
+        }
+    }
+
+    fn append(&self, line: &str) -> std::io::Result<()> {
+        let mut open = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = self.logs.path(&self.snap, &self.app);
+        if open.as_ref().is_some_and(|open| open.size >= FILE) {
+            std::fs::rename(&path, self.logs.old_path(&self.snap, &self.app))?;
+            *open = None;
+        }
+        if open.is_none() {
+            fs::make_dir(&self.logs.dirs.logs(), 0o700).map_err(|error| error.source)?;
+            let file = OpenOptions::new()
+                .append(true)
+                .create(true)
+                .mode(0o600)
+                .open(&path)?;
+            let size = file.metadata()?.len();
+            *open = Some(Open { file, size });
+        }
+        if let Some(open) = open.as_mut() {
+            open.file.write_all(line.as_bytes())?;
+            open.size += line.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Copies what comes out of a pipe until its last writer is gone.
+    pub async fn copy(&self, output: tokio::net::unix::pipe::Receiver, pid: i32) {
+        let mut rest: Vec<u8> = Vec::new();
+        let (mut second, mut printed) = (Instant::now(), 0);
+        loop {
+            let read = {
+                // Between two reads nothing of the buffer is kept: a quiet service costs no memory.
+                if output.readable().await.is_err() {
+                    break;
+                }
+                let mut buffer = [0; 4096];
+                match output.try_read(&mut buffer) {
+                    Ok(0) => break,
+                    Ok(length) => {
+                        rest.extend_from_slice(&buffer[..length]);
+                        length
+                    }
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
+                    Err(_) => break,
+                }
+            };
+            while let Some(line) = take_line(&mut rest) {
+                self.write(pid, &line);
+            }
+            printed += read;
+            if second.elapsed() >= Duration::from_secs(1) {
+                (second, printed) = (Instant::now(), 0);
+            } else if printed > RATE {
+                tokio::time::sleep(Duration::from_secs(1).saturating_sub(second.elapsed())).await;
+            }
+        }
+        if !rest.is_empty() {
+            self.write(pid, &String::from_utf8_lossy(&rest));
+        }
+    }
+}
+
+/// The first whole line, or a piece of one that is too long.
+fn take_line(rest: &mut Vec<u8>) -> Option<String> {
+    let end = match rest.iter().position(|byte| *byte == b'\n') {
+        Some(end) if end <= LINE => end + 1,
+        _ if rest.len() > LINE => LINE,
+        _ => return None,
+    };
+    let line: Vec<u8> = rest.drain(..end).collect();
+    if rest.is_empty() {
+        rest.shrink_to(0);
+    }
+    let text = String::from_utf8_lossy(&line);
+    // Other control characters could play with the terminal of who reads the log.
+    Some(
+        text.trim_end_matches(['\n', '\r'])
+            .replace(|c: char| c.is_control() && c != '\t', "\u{fffd}")
+            + "\n",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn logs() -> (tempfile::TempDir, Arc<Logs>, SnapName) {
+        let root = tempfile::tempdir().expect("a folder");
+        let logs = Logs::new(Dirs::new(root.path()), Clock::system());
+        (root, logs, SnapName::new("web").expect("a name"))
+    }
+
+    #[test]
+    fn lines_come_back_in_order_and_only_the_newest() {
+        let (_root, logs, snap) = logs();
+        let (one, two) = (logs.writer(snap.clone(), "one"), logs.writer(snap.clone(), "two"));
+        one.write(7, "a\nb\n");
+        two.write(8, "c");
+        one.write(0, "");
+        one.write(0, "d e");
+        let of = |count| {
+            let services = [(snap.clone(), "one".to_owned()), (snap.clone(), "two".to_owned())];
+            let lines = logs.tail(&services, count);
+            lines
+                .into_iter()
+                .map(|line| format!("{}/{}/{}", line.app, line.pid, line.message))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of(None), ["one/7/a", "one/7/b", "two/8/c", "one/-/d e"]);
+        assert_eq!(of(Some(2)), ["two/8/c", "one/-/d e"]);
+        assert_eq!(of(Some(0)), Vec::<String>::new());
+        logs.forget(&snap);
+        assert_eq!(of(None), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_log_takes_no_more_than_two_files() {
+        let (root, logs, snap) = logs();
+        let writer = logs.writer(snap.clone(), "one");
+        let line = "x".repeat(1000);
+        for _ in 0..1000 {
+            writer.write(1, &line);
+        }
+        let files = std::fs::read_dir(root.path().join("run/pinion/logs")).expect("the folder");
+        let sizes: Vec<u64> = files
+            .map(|file| file.and_then(|file| file.metadata()).expect("a file").len())
+            .collect();
+        assert_eq!(sizes.len(), 2);
+        assert!(sizes.iter().all(|size| *size <= FILE + LINE as u64), "{sizes:?}");
+    }
+
+    #[test]
+    fn long_lines_are_cut_and_control_characters_shown() {
+        let mut rest = vec![b'x'; LINE + 10];
+        assert_eq!(take_line(&mut rest).map(|line| line.len()), Some(LINE + 1));
+        assert_eq!(take_line(&mut rest), None);
+        let mut rest = b"a\x1b[31mb\tc\r\nrest".to_vec();
+        assert_eq!(take_line(&mut rest).as_deref(), Some("a\u{fffd}[31mb\tc\n"));
+        assert_eq!(rest, b"rest");
+    }
+}

@@ -1,0 +1,225 @@
+//! The task kinds of services.
+
+use super::plan::{Action, ControlParams};
+use super::{Services, startable, view};
+use crate::domain::{SnapName, SnapRecord, kinds};
+use crate::engine::{Outcome, Probe, Registry, TaskContext, TaskError, TaskKind};
+use crate::store::{StoreError, Tx};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// Under which name a stop remembers what ran before it.
+const RAN: &str = "ran";
+
+impl Services {
+    /// Adds the task kinds of services.
+    pub fn register(self: &Arc<Self>, registry: &mut Registry) {
+        registry.add(StartServices(self.clone()));
+        registry.add(StopServices(self.clone()));
+        registry.add(ServiceControl(self.clone()));
+    }
+}
+
+#[derive(Deserialize)]
+struct SnapParams {
+    snap: SnapName,
+}
+
+fn record_of(task: &TaskContext) -> Result<Arc<SnapRecord>, TaskError> {
+    let SnapParams { snap } = task.params()?;
+    task.world()
+        .snap(snap.as_str())
+        .cloned()
+        .ok_or_else(|| TaskError::new(format!("snap {:?} is not installed", snap.as_str())))
+}
+
+/// How many of these services have been started.
+fn probe_running(services: &Services, record: &SnapRecord, wanted: &[String]) -> Probe {
+    if wanted.is_empty() {
+        return Probe::NoEffect;
+    }
+    let running = services.running(&record.name);
+    let count = wanted.iter().filter(|name| running.contains(name)).count();
+    match count {
+        0 => Probe::Absent,
+        all if all == wanted.len() => Probe::Present,
+        _ => Probe::Partial,
+    }
+}
+
+/// `start-snap-services`: what runs with the snap runs.
+struct StartServices(Arc<Services>);
+
+impl TaskKind for StartServices {
+    fn kind(&self) -> &'static str {
+        kinds::START_SNAP_SERVICES
+    }
+
+    fn perform(&self, task: &TaskContext) -> Result<Outcome, TaskError> {
+        let record = record_of(task)?;
+        let first =
+            task.change().is_some_and(|change| change.kind == "install-snap") && record.sequence.len() == 1;
+        let mut wanted = Vec::new();
+        let mut disabled = Vec::new();
+        for app in startable(&record) {
+            if first && app.install_disabled {
+                disabled.push(app.name.clone());
+            } else {
+                wanted.push(app.name.clone());
+            }
+        }
+        for app in record.info().into_iter().flat_map(|info| info.services()) {
+            if view::is_activated(app) {
+                task.info(format!(
+                    "service {:?} waits for a socket, timer or bus name, which this agent does not serve yet",
+                    app.name
+                ));
+            }
+        }
+        self.0.write_launch(&task.world(), &record.name)?;
+        self.0.wait_for(self.0.start(&record.name, &wanted))?;
+        if !disabled.is_empty() {
+            let snap = record.name.clone();
+            task.with_commit(move |tx| set_disabled(tx, &snap, &disabled, true));
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn can_undo(&self) -> bool {
+        true
+    }
+
+    fn undo(&self, task: &TaskContext) -> Result<(), TaskError> {
+        let SnapParams { snap } = task.params()?;
+        let running = self.0.running(&snap);
+        Ok(self.0.wait_for(self.0.stop(&snap, &running))?)
+    }
+
+    fn probe(&self, task: &TaskContext) -> Probe {
+        let Ok(record) = record_of(task) else {
+            return Probe::Absent;
+        };
+        let wanted: Vec<String> = startable(&record)
+            .into_iter()
+            .map(|app| app.name.clone())
+            .collect();
+        probe_running(&self.0, &record, &wanted)
+    }
+}
+
+/// `stop-snap-services`: nothing of the snap runs; undone, what ran before runs again.
+struct StopServices(Arc<Services>);
+
+impl TaskKind for StopServices {
+    fn kind(&self) -> &'static str {
+        kinds::STOP_SNAP_SERVICES
+    }
+
+    fn perform(&self, task: &TaskContext) -> Result<Outcome, TaskError> {
+        let SnapParams { snap } = task.params()?;
+        if task.memory::<Vec<String>>(RAN).is_none() {
+            // After a kill of the agent nothing runs; then it is what should have run.
+            let running = self.0.running(&snap);
+            if !running.is_empty() {
+                task.remember(RAN, &running)?;
+            }
+        }
+        let running = self.0.running(&snap);
+        self.0.wait_for(self.0.stop(&snap, &running))?;
+        Ok(Outcome::Done)
+    }
+
+    fn can_undo(&self) -> bool {
+        true
+    }
+
+    fn undo(&self, task: &TaskContext) -> Result<(), TaskError> {
+        let record = record_of(task)?;
+        let ran: Vec<String> = task.memory(RAN).unwrap_or_default();
+        self.0.write_launch(&task.world(), &record.name)?;
+        Ok(self.0.wait_for(self.0.start(&record.name, &ran))?)
+    }
+
+    fn probe(&self, task: &TaskContext) -> Probe {
+        let ran: Vec<String> = task.memory(RAN).unwrap_or_default();
+        if ran.is_empty() {
+            return Probe::NoEffect;
+        }
+        let Ok(record) = record_of(task) else {
+            return Probe::Present;
+        };
+        match probe_running(&self.0, &record, &ran) {
+            Probe::Present => Probe::Absent,
+            Probe::Absent => Probe::Present,
+            other => other,
+        }
+    }
+}
+
+/// `service-control`: what an operator asked for. There is no way back (contract: v2, section 6).
+struct ServiceControl(Arc<Services>);
+
+impl TaskKind for ServiceControl {
+    fn kind(&self) -> &'static str {
+        kinds::SERVICE_CONTROL
+    }
+
+    fn perform(&self, task: &TaskContext) -> Result<Outcome, TaskError> {
+        let params: ControlParams = task.params()?;
+        let (snap, services) = (&params.snap, &self.0);
+        let names = if params.services.is_empty() {
+            services.running(snap)
+        } else {
+            params.services.clone()
+        };
+        match params.action {
+            Action::Start => {
+                services.write_launch(&task.world(), snap)?;
+                services.wait_for(services.start(snap, &names))?;
+            }
+            Action::Stop => services.wait_for(services.stop(snap, &names))?,
+            Action::Restart if params.reload => services.wait_for(services.reload(snap, &names))?,
+            Action::Restart => {
+                services.write_launch(&task.world(), snap)?;
+                services.wait_for(services.restart(snap, &names))?;
+            }
+        }
+        let change = match params.action {
+            Action::Start => params.enable.then_some(false),
+            Action::Stop => params.disable.then_some(true),
+            Action::Restart => None,
+        };
+        if let Some(disabled) = change {
+            let snap = params.snap.clone();
+            task.with_commit(move |tx| set_disabled(tx, &snap, &names, disabled));
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn can_undo(&self) -> bool {
+        false
+    }
+
+    fn probe(&self, _task: &TaskContext) -> Probe {
+        Probe::NoEffect
+    }
+}
+
+/// Notes which services do not start with their snap.
+fn set_disabled(
+    tx: &mut Tx<'_>,
+    snap: &SnapName,
+    names: &[String],
+    disabled: bool,
+) -> Result<(), StoreError> {
+    let Some(record) = tx.world().snap(snap.as_str()) else {
+        return Ok(());
+    };
+    let mut record = SnapRecord::clone(record);
+    record.disabled_services.retain(|name| !names.contains(name));
+    if disabled {
+        record.disabled_services.extend_from_slice(names);
+        record.disabled_services.sort();
+    }
+    tx.put_snap(record)
+}
