@@ -199,6 +199,12 @@ pub enum Ask {
     /// Drive an input of the simulated board from outside
     #[command(subcommand)]
     Sim(Sim),
+    /// Show all this once on a simulated board, within half a minute
+    Demo {
+        /// Keep it running until Ctrl-C
+        #[arg(long)]
+        stay: bool,
+    },
     /// Print a completion script for a shell
     Completions { shell: Shell },
     /// Print the versions of client, agent and system
@@ -385,7 +391,8 @@ mod tests {
             "-x",
         ];
         let cli = Cli::try_parse_from(words).expect("fine");
-        assert!(!cli.common.json && cli.common.root == PathBuf::from("/r"));
+        assert!(!cli.common.json);
+        assert_eq!(cli.common.root.to_str(), Some("/r"));
         let Command::Here(Here::Run(run)) = cli.command else {
             panic!("not run")
         };

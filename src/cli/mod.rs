@@ -6,6 +6,7 @@ pub mod args;
 mod board;
 mod commands;
 mod completions;
+mod demo;
 mod live;
 mod progress;
 mod session;
@@ -106,6 +107,7 @@ async fn dispatch(session: &Session, command: &Ask) -> Outcome {
         Ask::Led(args) => hardware::led(session, args).await,
         Ask::Events => hardware::follow(session, None).await,
         Ask::Sim(what) => hardware::sim(session, what).await,
+        Ask::Demo { stay } => demo::run(session, *stay).await,
         Ask::Completions { shell } => session.print(completions::script(*shell)),
         Ask::Version => system::version(session).await,
         Ask::Help { topic } => system::help(session, topic.as_deref()),
