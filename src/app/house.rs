@@ -7,6 +7,7 @@ use crate::engine::{Engine, History, Outcome, Probe, Registry, TaskContext, Task
 use crate::events::Bus;
 use crate::managers::Managers;
 use crate::managers::changes::Changes;
+use crate::managers::interfaces::Interfaces;
 use crate::managers::system::System;
 use crate::store::Store;
 use serde_json::{Value, json};
@@ -37,9 +38,12 @@ impl House {
             changes: settings.history.changes,
         };
         let engine = Engine::new(Arc::clone(&store), Arc::clone(&bus), registry, history);
+        let system = Arc::new(System::new(dirs, developer_mode));
+        let interfaces = Arc::new(Interfaces::new(Arc::clone(&store), system.facts().on_classic));
         let managers = Arc::new(Managers {
             changes: Arc::new(Changes::new(Arc::clone(&engine))),
-            system: Arc::new(System::new(dirs, developer_mode)),
+            interfaces,
+            system,
             events: bus,
         });
         Ok(Self {

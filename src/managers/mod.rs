@@ -14,6 +14,7 @@ use std::sync::Arc;
 /// Every manager, as the dialects get them.
 pub struct Managers {
     pub changes: Arc<changes::Changes>,
+    pub interfaces: Arc<interfaces::Interfaces>,
     pub system: Arc<system::System>,
     /// The bus on which all of them tell what happens.
     pub events: Arc<crate::events::Bus>,
@@ -33,6 +34,7 @@ impl Managers {
         );
         Arc::new(Self {
             changes: Arc::new(changes::Changes::new(engine)),
+            interfaces: Arc::new(interfaces::Interfaces::new(Arc::clone(store), true)),
             system: Arc::new(system::System::new(dirs, false)),
             events: bus,
         })

@@ -2,8 +2,10 @@
 
 mod call;
 mod changes;
+mod connections;
 mod debug;
 mod envelope;
+mod interfaces;
 pub mod multipart;
 mod path;
 mod query;

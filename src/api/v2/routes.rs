@@ -2,7 +2,7 @@
 
 use super::call::Call;
 use super::envelope::Reply;
-use super::{changes, debug, stream, system};
+use super::{changes, connections, debug, interfaces, stream, system};
 use crate::access::Access::{self, Authenticated, Open, OpenOrSnap};
 use axum::http::Method;
 use futures_util::future::BoxFuture;
@@ -83,5 +83,9 @@ pub static ROUTES: &[Route] = &[
         .get(Open, handler!(changes::one))
         .post(Authenticated, handler!(changes::act)),
     route("/v2/debug").get(Open, handler!(debug::show)),
+    route("/v2/connections").get(Open, handler!(connections::list)),
+    route("/v2/interfaces")
+        .get(Open, handler!(interfaces::list))
+        .post(Authenticated, handler!(interfaces::post)),
     route("/v2/events").get(OpenOrSnap, handler!(stream::all)),
 ];

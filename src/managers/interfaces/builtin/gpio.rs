@@ -3,7 +3,7 @@
 //! The slot says `number`, the line's global number, or our `chip` and `line`, the chip's label and the offset,
 //! which is the address that a new kernel does not move.
 
-use super::{GADGET_OR_CORE, Interface, plain, values};
+use super::{GADGET_OR_CORE, Interface, plain, safe_value, values};
 use crate::domain::Attrs;
 use crate::domain::hardware::{LineAddress, Target};
 use crate::domain::snap::EndInfo;
@@ -14,6 +14,9 @@ pub(super) const GPIO: Interface = plain("gpio", "one GPIO line")
     .aims(aim);
 
 fn check(slot: &mut EndInfo) -> Result<(), String> {
+    if slot.attrs.contains_key("safe-value") && safe_value(&slot.attrs).is_none() {
+        return Err("gpio slot safe-value attribute must be 0 or 1".into());
+    }
     if slot.attrs.contains_key("number") || !slot.attrs.contains_key("chip") {
         if slot.attrs.contains_key("chip") {
             return Err("gpio slot must have either number, or chip and line attributes".into());

@@ -234,3 +234,12 @@ pub fn find(name: &str) -> Option<&'static Interface> {
 pub fn check_snap(info: &SnapInfo) -> Result<(), String> {
     gpio_chardev::check_overlaps(info)
 }
+
+/// The level that a slot of a line says is safe: our attribute `safe-value`, 0 or 1 (decision 10).
+pub fn safe_value(slot: &Attrs) -> Option<u8> {
+    match slot.get("safe-value").and_then(serde_json::Value::as_u64) {
+        Some(0) => Some(0),
+        Some(1) => Some(1),
+        _ => None,
+    }
+}
