@@ -294,8 +294,8 @@ pub struct Which {
 pub struct LineArgs {
     #[arg(value_name = "LINE")]
     pub name: Option<String>,
-    /// The level to set, or `configure`
-    #[arg(value_name = "0|1", value_parser = ["0", "1", "configure"], requires = "name")]
+    /// The level to set; `configure` with the options below; or `release` what the operator took
+    #[arg(value_name = "ACTION", value_parser = ["0", "1", "configure", "release"], requires = "name")]
     pub action: Option<String>,
     /// Follow its edges
     #[arg(long, requires = "name", conflicts_with_all = ["action", "pulse"])]
@@ -327,6 +327,9 @@ pub struct LedArgs {
     /// Blink: milliseconds off
     #[arg(long, value_name = "MS", default_value_t = 500)]
     pub off: u64,
+    /// Keep a brightness or trigger over restarts
+    #[arg(long, requires = "name")]
+    pub keep: bool,
     /// Let the kernel drive it: none, heartbeat, timer, …
     #[arg(long, value_name = "NAME", requires = "name", conflicts_with = "action")]
     pub trigger: Option<String>,

@@ -2,6 +2,7 @@
 
 use super::terminal::{Ink, Style};
 use crate::client::types::{Hardware, Led, Line};
+use crate::client::{ClientError, Events};
 use serde_json::Value;
 
 /// What the pins of the 40-pin header are that are no lines (the layout that Raspberry Pi boards and their kin share).
@@ -40,9 +41,25 @@ pub struct Moved {
     pub is_led: bool,
 }
 
+/// The stream that tells the whole state first and then every move.
+pub const STREAM: &str = "/v2/hardware/events?state=true";
+
 impl Board {
     pub fn new(hardware: Hardware) -> Self {
         Self { hardware }
+    }
+
+    /// The board as the first record of [`STREAM`] tells it.
+    pub async fn first_of(events: &mut Events) -> Result<Self, ClientError> {
+        let state = events.next().await?.and_then(|event| {
+            let kind = event.get("type").and_then(Value::as_str);
+            (kind == Some("hardware.state")).then(|| event["data"].clone())
+        });
+        let state = state
+            .ok_or_else(|| ClientError::Answer(String::from("the stream does not begin with the state")))?;
+        serde_json::from_value(state)
+            .map(Self::new)
+            .map_err(|error| ClientError::Answer(error.to_string()))
     }
 
     /// Takes in an event; answers what it moved, if it moved a line or an LED.

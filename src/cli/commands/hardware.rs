@@ -2,7 +2,7 @@
 
 use super::connections::natural;
 use crate::cli::args::{LedArgs, LineArgs, Sim};
-use crate::cli::board::Board;
+use crate::cli::board::{Board, STREAM};
 use crate::cli::live::Live;
 use crate::cli::session::{Failure, Outcome, Session};
 use crate::cli::table::Table;
@@ -53,9 +53,8 @@ async fn watch_board(session: &Session) -> Outcome {
     if !terminal::is_live_stdout() || session.json {
         return follow(session, None).await;
     }
-    // The stream first, so that nothing is missed between it and the first look.
-    let mut events = session.client.events(EVENTS).await?;
-    let mut board = Board::new(session.client.read(HARDWARE).await?);
+    let mut events = session.client.events(STREAM).await?;
+    let mut board = Board::first_of(&mut events).await?;
     let style = Style::of_terminal();
     let mut live = Live::default();
     loop {
@@ -66,16 +65,9 @@ async fn watch_board(session: &Session) -> Outcome {
         };
         match event {
             None => return Err(Failure::new("the agent ended the stream")),
-            Some(event) if is_level(&event) => drop(board.apply(&event)),
-            Some(_) => board = Board::new(session.client.read(HARDWARE).await?),
+            Some(event) => drop(board.apply(&event)),
         }
     }
-}
-
-/// The event only moves a level; anything else may change who holds what.
-fn is_level(event: &Value) -> bool {
-    let kind = event.get("type").and_then(Value::as_str).unwrap_or_default();
-    kind.starts_with("hardware.")
 }
 
 fn line_table(lines: &[Line]) -> Table {
@@ -148,13 +140,17 @@ pub async fn line(session: &Session, args: &LineArgs) -> Outcome {
     }
     let configured = configuration(args);
     match (configured, args.pulse, args.action.as_deref()) {
-        (Some(_), Some(_), _) | (Some(_), _, Some("0" | "1")) => Err(Failure::Usage(String::from(
-            "set or pulse a line in one command, configure it in another",
-        ))),
+        (Some(_), Some(_), _) | (Some(_), _, Some("0" | "1" | "release")) => Err(Failure::Usage(
+            String::from("set or pulse a line in one command, configure it in another"),
+        )),
         (Some(body), None, _) => order(session, &line_path(name), body).await,
         (None, _, Some("configure")) => Err(Failure::Usage(String::from(
             "say what to configure: --direction, --safe-value or --active-low",
         ))),
+        (None, Some(_), Some("release")) => Err(Failure::Usage(String::from(
+            "a line is pulsed or released, not both",
+        ))),
+        (None, None, Some("release")) => order(session, &line_path(name), json!({"action": "release"})).await,
         (None, Some(milliseconds), level) => {
             let value = u8::from(level != Some("0"));
             let body = json!({"action": "pulse", "value": value, "duration-ms": milliseconds});
@@ -212,6 +208,7 @@ pub async fn led(session: &Session, args: &LedArgs) -> Outcome {
         };
     };
     let body = match (&args.trigger, args.action.as_deref()) {
+        (Some(trigger), _) if args.keep => json!({"action": "configure", "trigger": trigger}),
         (Some(trigger), _) => json!({"action": "trigger", "trigger": trigger}),
         (None, None) => {
             return match session.read_or_print::<Led>(&led_path(name)).await? {
@@ -224,6 +221,7 @@ pub async fn led(session: &Session, args: &LedArgs) -> Outcome {
         (None, Some("blink")) => json!({"action": "blink", "on-ms": args.on, "off-ms": args.off}),
         (None, Some("identify")) => json!({"action": "identify"}),
         (None, Some(other)) => match other.parse::<u32>() {
+            Ok(brightness) if args.keep => json!({"action": "configure", "brightness": brightness}),
             Ok(brightness) => json!({"action": "set", "brightness": brightness}),
             Err(_) => {
                 return Err(Failure::Usage(format!(

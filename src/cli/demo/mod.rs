@@ -5,7 +5,7 @@
 
 mod stage;
 
-use super::board::{Board, Moved};
+use super::board::{Board, Moved, STREAM};
 use super::live::Live;
 use super::session::{Failure, Outcome, Session};
 use super::terminal::{self, Style};
@@ -57,8 +57,8 @@ async fn show(session: &Session, stage: &mut Stage, stay: bool) -> Outcome {
         begun.elapsed().as_millis()
     ))?;
     // From here on, what happens to the hardware is known from this stream.
-    let events = stage.client().events("/v2/hardware/events").await?;
-    let board = Board::new(stage.client().read("/v2/hardware").await?);
+    let mut events = stage.client().events(STREAM).await?;
+    let board = Board::first_of(&mut events).await?;
 
     for name in ["bare", "pi", "keyboard-lights"] {
         let file = stage.pack(name).await?;
