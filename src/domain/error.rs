@@ -39,6 +39,8 @@ pub enum ErrorKind {
     OptionNotFound,
     AssertionNotFound,
     InsufficientDiskSpace,
+    /// A store would have to be asked, and cannot be.
+    StoreUnreachable,
     /// snapctl's own way to say no.
     Unsuccessful,
     LineNotFound,

@@ -13,7 +13,7 @@ pub use recovery::{BackupError, OpenReport};
 pub use tx::{NOTICE_EXPIRE, Tx};
 pub use world::{Counters, READY_IN_MEMORY, World};
 
-use crate::domain::Dirs;
+use crate::domain::{Dirs, Timestamp};
 use crate::drivers::clock::Clock;
 use crate::drivers::fs::FileError;
 use arc_swap::ArcSwap;
@@ -71,6 +71,8 @@ pub struct Store {
     path: PathBuf,
     clock: Clock,
     commits: AtomicU64,
+    /// The time stamp of the newest notice, for those who wait for the next.
+    noticed: tokio::sync::watch::Sender<Option<Timestamp>>,
 }
 
 /// A transaction body on its way to the writer, with the one who waits for it.
@@ -136,6 +138,7 @@ impl Store {
             path,
             clock,
             commits: AtomicU64::new(0),
+            noticed: tokio::sync::watch::Sender::new(None),
         });
         let for_writer = Arc::downgrade(&store);
         let writer = std::thread::Builder::new()
@@ -158,6 +161,11 @@ impl Store {
     /// The present state. Free of locks; what it answers never changes.
     pub fn world(&self) -> Arc<World> {
         self.world.load_full()
+    }
+
+    /// Changes whenever a notice was recorded or repeated.
+    pub fn noticed(&self) -> tokio::sync::watch::Receiver<Option<Timestamp>> {
+        self.noticed.subscribe()
     }
 
     /// The clock that transactions use.
@@ -228,7 +236,13 @@ impl Store {
         match outcome {
             Ok(world) => {
                 self.commits.fetch_add(1, Ordering::Relaxed);
+                let newest = world.last_notice;
                 self.world.store(Arc::new(world));
+                self.noticed.send_if_modified(|known| {
+                    let moved = *known != newest;
+                    *known = newest;
+                    moved
+                });
                 for job in batch {
                     job.finish(Ok(()));
                 }

@@ -134,6 +134,7 @@ pub fn code(kind: ErrorKind) -> (StatusCode, Option<&'static str>) {
         ErrorKind::OptionNotFound => (S::BAD_REQUEST, Some("option-not-found")),
         ErrorKind::AssertionNotFound => (S::NOT_FOUND, Some("assertion-not-found")),
         ErrorKind::InsufficientDiskSpace => (S::INSUFFICIENT_STORAGE, Some("insufficient-disk-space")),
+        ErrorKind::StoreUnreachable => (S::BAD_REQUEST, Some("dns-failure")),
         ErrorKind::Unsuccessful => (S::OK, Some("unsuccessful")),
         ErrorKind::LineNotFound => (S::NOT_FOUND, Some("line-not-found")),
         ErrorKind::LineBusy => (S::CONFLICT, Some("line-busy")),

@@ -2,7 +2,7 @@
 
 use super::call::Call;
 use super::envelope::Reply;
-use super::{changes, connections, debug, interfaces, stream, system};
+use super::{changes, connections, debug, find, interfaces, notices, stream, system, warnings};
 use crate::access::Access::{self, Authenticated, Open, OpenOrSnap};
 use axum::http::Method;
 use futures_util::future::BoxFuture;
@@ -87,5 +87,14 @@ pub static ROUTES: &[Route] = &[
     route("/v2/interfaces")
         .get(Open, handler!(interfaces::list))
         .post(Authenticated, handler!(interfaces::post)),
+    route("/v2/find").get(Open, handler!(find::find)),
+    route("/v2/sections").get(Open, handler!(find::sections)),
+    route("/v2/model").get(Open, handler!(find::model)),
+    route("/v2/model/serial").get(Open, handler!(find::serial)),
+    route("/v2/warnings")
+        .get(Open, handler!(warnings::list))
+        .post(Authenticated, handler!(warnings::act)),
+    route("/v2/notices").get(Open, handler!(notices::list)),
+    route("/v2/notices/{id}").get(Open, handler!(notices::one)),
     route("/v2/events").get(OpenOrSnap, handler!(stream::all)),
 ];

@@ -1,10 +1,14 @@
 //! Changes and warnings as people look at them.
 
+mod notices;
+
 use crate::domain::record::Warning;
 use crate::domain::{Change, ChangeId, ErrorKind, Fault, Plan, Timestamp};
 use crate::engine::Engine;
 use crate::store::{Store, StoreError};
 use std::sync::Arc;
+
+pub use notices::{Audience, NoticeFilter};
 
 /// Which changes are asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,35 @@
+//! What would ask a store: there is none here, and nothing is fetched from anywhere (contract: v2, Others, and what
+//! v2-observed saw of a daemon without a network).
+
+use super::{Call, Reply};
+use crate::domain::{ErrorKind, Fault};
+use serde_json::json;
+
+const NO_STORE: &str = "there is no store here: install a snap from its file";
+
+/// GET /v2/find.
+pub async fn find(call: Call) -> Result<Reply, Fault> {
+    if call.query.text("select") == "refresh" {
+        // Without a store nothing can be refreshed, which is an answer.
+        return Ok(Reply::Sync(json!([])));
+    }
+    if call.query.get("name").is_some() {
+        return Err(Fault::internal(NO_STORE));
+    }
+    Err(Fault::new(ErrorKind::StoreUnreachable, NO_STORE))
+}
+
+/// GET /v2/sections.
+pub async fn sections(_call: Call) -> Result<Reply, Fault> {
+    Err(Fault::internal(NO_STORE))
+}
+
+/// GET /v2/model.
+pub async fn model(_call: Call) -> Result<Reply, Fault> {
+    Err(Fault::new(ErrorKind::AssertionNotFound, "no model assertion yet").with("model"))
+}
+
+/// GET /v2/model/serial.
+pub async fn serial(_call: Call) -> Result<Reply, Fault> {
+    Err(Fault::new(ErrorKind::AssertionNotFound, "no serial assertion yet").with("serial"))
+}
