@@ -1,7 +1,7 @@
 //! Named points at which a test kills, fails or hangs the agent. Compiled in with the feature `fault-inject` only.
 //!
-//! `PINION_FAULT=KIND:POINT[:kill|error|hang]` with `PINION_FAULT_STAMP=FILE`: the fault fires once, and the file is
-//! made before it does. `PINION_PROBES=FILE` collects what the probes say.
+//! `PINION_FAULT=KIND[#N]:POINT[:kill|error|error-always|hang],…` with `PINION_FAULT_STAMP=FILE`: each fault fires once,
+//! at the N-th pass of its point, and FILE with its number is made before it does. `PINION_PROBES=FILE` collects what the probes say.
 
 /// The points of one run of a handler.
 pub const POINTS: [&str; 4] = ["before", "after-effect", "before-commit", "after-commit"];
@@ -21,41 +21,78 @@ pub fn hit(_kind: &str, _direction: &str, _point: &str) -> Injected {
     Injected::Nothing
 }
 
+/// One fault that was asked for: `KIND[#N]:POINT[:ACTION]`, N counting the passes of that point in this process.
+#[cfg(feature = "fault-inject")]
+struct Wanted {
+    kind: String,
+    nth: u32,
+    point: String,
+    action: String,
+    stamp: Option<std::path::PathBuf>,
+    passes: std::sync::atomic::AtomicU32,
+}
+
+/// The faults of `PINION_FAULT`, a list with commas.
+#[cfg(feature = "fault-inject")]
+static WANTED: std::sync::LazyLock<Vec<Wanted>> = std::sync::LazyLock::new(|| {
+    let text = std::env::var("PINION_FAULT").unwrap_or_default();
+    let stamp = std::env::var("PINION_FAULT_STAMP").ok();
+    text.split(',')
+        .filter(|one| !one.is_empty())
+        .enumerate()
+        .map(|(index, one)| {
+            let mut parts = one.split(':');
+            let kind = parts.next().unwrap_or("");
+            let (kind, nth) = kind.split_once('#').unwrap_or((kind, "1"));
+            Wanted {
+                kind: kind.to_owned(),
+                nth: nth.parse().unwrap_or(1),
+                point: parts.next().unwrap_or("").to_owned(),
+                action: parts.next().unwrap_or("kill").to_owned(),
+                stamp: stamp.as_ref().map(|stamp| format!("{stamp}-{index}").into()),
+                passes: std::sync::atomic::AtomicU32::new(0),
+            }
+        })
+        .collect()
+});
+
 /// Passes the point `point` of a task of `kind`.
 #[cfg(feature = "fault-inject")]
 pub fn hit(kind: &str, direction: &str, point: &str) -> Injected {
-    let Ok(wanted) = std::env::var("PINION_FAULT") else {
-        return Injected::Nothing;
-    };
-    let mut parts = wanted.split(':');
-    let (wanted_kind, wanted_point) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
-    let action = parts.next().unwrap_or("kill");
-    if wanted_kind != kind || wanted_point != format!("{direction}-{point}") {
-        return Injected::Nothing;
-    }
-    if action != "error-always"
-        && let Ok(stamp) = std::env::var("PINION_FAULT_STAMP")
-        && std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(stamp)
-            .is_err()
+    let point = format!("{direction}-{point}");
+    for wanted in WANTED
+        .iter()
+        .filter(|wanted| wanted.kind == kind && wanted.point == point)
     {
-        return Injected::Nothing;
-    }
-    match action {
-        "error" | "error-always" => Injected::Error,
-        "hang" => loop {
-            std::thread::park();
-        },
-        _ => {
-            // Nothing may run after this point: no destructor, no flush.
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::this(), nix::sys::signal::Signal::SIGKILL);
-            loop {
+        let pass = wanted.passes.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+        if wanted.action != "error-always" {
+            let fresh = wanted.stamp.as_ref().is_none_or(|stamp| {
+                pass == wanted.nth
+                    && std::fs::OpenOptions::new()
+                        .write(true)
+                        .create_new(true)
+                        .open(stamp)
+                        .is_ok()
+            });
+            if pass != wanted.nth || !fresh {
+                continue;
+            }
+        }
+        match wanted.action.as_str() {
+            "error" | "error-always" => return Injected::Error,
+            "hang" => loop {
                 std::thread::park();
+            },
+            _ => {
+                // Nothing may run after this point: no destructor, no flush.
+                let _ = nix::sys::signal::kill(nix::unistd::Pid::this(), nix::sys::signal::Signal::SIGKILL);
+                loop {
+                    std::thread::park();
+                }
             }
         }
     }
+    Injected::Nothing
 }
 
 /// Notes what a probe said at a moment of a task.

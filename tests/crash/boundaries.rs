@@ -1,0 +1,442 @@
+//! R1: the agent is killed at each point of each task kind, in both directions, and everything must come out as the
+//! contract's rules say.
+
+use crate::agent::{Agent, Faults, check, install_form};
+use crate::model;
+use crate::snaps::Snaps;
+use pinion::client::Client;
+use pinion::client::types::Change;
+use pinion::engine::fault::POINTS;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Recovery within this time (R1).
+const RECOVERY: Duration = Duration::from_secs(5);
+
+/// Something that makes one change; together they have every kind of task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Scenario {
+    Seed,
+    Install,
+    Connect,
+    Stop,
+    Disconnect,
+    Refresh,
+    Configure,
+    Remove,
+}
+
+const SCENARIOS: [Scenario; 8] = [
+    Scenario::Seed,
+    Scenario::Install,
+    Scenario::Connect,
+    Scenario::Stop,
+    Scenario::Disconnect,
+    Scenario::Refresh,
+    Scenario::Configure,
+    Scenario::Remove,
+];
+
+async fn install(client: &Client, file: &Path) -> Option<String> {
+    client.upload("/v2/snaps", install_form(file)).await.ok()?.change
+}
+
+fn interfaces(action: &str) -> serde_json::Value {
+    json!({
+        "action": action,
+        "plugs": [{"snap": "lights", "plug": "pin"}],
+        "slots": [{"snap": "board", "slot": "bcm-gpio-17"}],
+    })
+}
+
+impl Scenario {
+    /// What must have happened before.
+    fn needs(self) -> &'static [Self] {
+        match self {
+            Self::Seed => &[],
+            Self::Install => &[Self::Seed],
+            Self::Connect | Self::Stop | Self::Configure | Self::Refresh => &[Self::Seed, Self::Install],
+            Self::Disconnect | Self::Remove => &[Self::Seed, Self::Install, Self::Connect],
+        }
+    }
+
+    /// Sends the request; `None` when the agent died over it.
+    async fn act(self, client: &Client, snaps: &Snaps) -> Option<String> {
+        match self {
+            // The first start makes it.
+            Self::Seed => Some(String::from("1")),
+            Self::Install => install(client, &snaps.lights[0]).await,
+            Self::Refresh => {
+                // The third revision makes the first one garbage (refresh.retain is 2 where this is no Core).
+                for file in &snaps.lights[1..3] {
+                    let id = install(client, file).await?;
+                    if file != &snaps.lights[2] {
+                        client.wait(&id).await.ok()?;
+                    } else {
+                        return Some(id);
+                    }
+                }
+                None
+            }
+            Self::Connect => {
+                client
+                    .post("/v2/interfaces", &interfaces("connect"))
+                    .await
+                    .ok()?
+                    .change
+            }
+            Self::Disconnect => {
+                client
+                    .post("/v2/interfaces", &interfaces("disconnect"))
+                    .await
+                    .ok()?
+                    .change
+            }
+            Self::Stop => {
+                let body = json!({"action": "stop", "names": ["lights"]});
+                client.post("/v2/apps", &body).await.ok()?.change
+            }
+            Self::Configure => {
+                client
+                    .put("/v2/snaps/lights/conf", &json!({"colour": "red"}))
+                    .await
+                    .ok()?
+                    .change
+            }
+            Self::Remove => {
+                client
+                    .post("/v2/snaps/lights", &json!({"action": "remove"}))
+                    .await
+                    .ok()?
+                    .change
+            }
+        }
+    }
+}
+
+/// A root on which a scenario's needs have happened.
+async fn prepared(scenario: Scenario, snaps: &Snaps) -> tempfile::TempDir {
+    let root = tempfile::tempdir().expect("a folder");
+    if scenario == Scenario::Seed {
+        return root;
+    }
+    let agent = Agent::start(root.path(), &Faults::default()).expect("the agent");
+    let client = agent.client();
+    for file in [&snaps.base, &snaps.gadget] {
+        let id = install(&client, file).await.expect("an install");
+        let change = client.wait(&id).await.expect("its end");
+        assert_eq!(change.status, "Done", "{}", change.err);
+    }
+    for need in scenario.needs().iter().filter(|need| **need != Scenario::Seed) {
+        let id = need.act(&client, snaps).await.expect("a change");
+        let change = client.wait(&id).await.expect("its end");
+        assert_eq!(change.status, "Done", "{need:?}: {}", change.err);
+    }
+    agent.stop();
+    root
+}
+
+/// Removes what the agent left mounted below a root.
+fn leave(root: tempfile::TempDir) {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").expect("the mounts");
+    let below = root.path().to_string_lossy().into_owned();
+    for mount in mounts
+        .lines()
+        .filter_map(|line| line.split(' ').nth(1))
+        .filter(|at| at.starts_with(&below))
+    {
+        // The folder is removed all the same; what stays mounted shows there.
+        let _ = nix::mount::umount2(mount, nix::mount::MntFlags::MNT_DETACH);
+    }
+    root.close().expect("the folder goes");
+}
+
+/// The change as it is in the end, with its tasks in the order of their making.
+fn in_order(mut change: Change) -> Change {
+    change
+        .tasks
+        .sort_by_key(|task| task.id.parse::<u64>().unwrap_or(0));
+    change
+}
+
+/// Tasks in the order in which they run: injected ones come behind the task that made them.
+fn statuses(change: &Change) -> Vec<(String, String)> {
+    change
+        .tasks
+        .iter()
+        .map(|task| (task.kind.clone(), task.status.clone()))
+        .collect()
+}
+
+struct Run<'a> {
+    scenario: Scenario,
+    snaps: &'a Snaps,
+    faults: String,
+}
+
+struct Outcome {
+    change: Change,
+    killed: bool,
+    recovery: Duration,
+    probes: Vec<String>,
+}
+
+impl Run<'_> {
+    /// Starts the agent with the faults, makes the change, starts the agent again if it was killed, waits.
+    async fn run(&self) -> Outcome {
+        let root = prepared(self.scenario, self.snaps).await;
+        let faults = Faults {
+            faults: self.faults.clone(),
+            stamp: root.path().join("stamp"),
+            probes: root.path().join("probes"),
+        };
+        let mut killed = false;
+        let mut id = (self.scenario == Scenario::Seed).then(|| String::from("1"));
+        let before = match Agent::start(root.path(), &faults) {
+            None => {
+                killed = true;
+                0
+            }
+            Some(mut agent) => {
+                let client = agent.client();
+                let before = client
+                    .read::<Vec<Change>>("/v2/changes?select=all")
+                    .await
+                    .map_or(0, |changes| changes.len());
+                id = self.scenario.act(&client, self.snaps).await.or(id);
+                let begin = Instant::now();
+                while begin.elapsed() < Duration::from_secs(10) && !agent.has_ended() {
+                    let looked: Result<Vec<Change>, _> = client.read("/v2/changes?select=in-progress").await;
+                    if looked.is_ok_and(|changes| changes.is_empty()) {
+                        break;
+                    }
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                killed |= agent.has_ended();
+                agent.kill();
+                before
+            }
+        };
+        let begin = Instant::now();
+        let agent = Agent::start(
+            root.path(),
+            &Faults {
+                faults: String::new(),
+                ..faults.clone()
+            },
+        );
+        let agent = agent.expect("the agent starts after the fault");
+        let changes = agent.settle(RECOVERY).await;
+        let recovery = begin.elapsed();
+        let change = match id {
+            Some(id) => changes.iter().find(|change| change.id == id).cloned(),
+            None => changes
+                .iter()
+                .max_by_key(|change| change.id.parse::<u64>().unwrap_or(0))
+                .cloned(),
+        };
+        let what = format!("{:?} {}", self.scenario, self.faults);
+        let change =
+            in_order(change.unwrap_or_else(|| panic!("{what}: the change is gone ({before} before)")));
+        if let Err(findings) = check(root.path()) {
+            panic!(
+                "{what}: pinion check --deep says\n{findings}\n{:#?}",
+                statuses(&change)
+            );
+        }
+        agent.stop();
+        let probes = std::fs::read_to_string(root.path().join("probes")).unwrap_or_default();
+        leave(root);
+        Outcome {
+            change,
+            killed,
+            recovery,
+            probes: probes.lines().map(str::to_owned).collect(),
+        }
+    }
+}
+
+/// What every probe said: before the first `do` nothing is there, after it everything, after an undo nothing.
+fn hold_against_probes(what: &str, probes: &[String]) {
+    let mut started = BTreeSet::new();
+    for line in probes {
+        let mut words = line.split(' ');
+        let (kind, task) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+        let (moment, verdict) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+        let expected: &[&str] = match moment {
+            "do-before" if started.insert(task.to_owned()) => &["Absent"],
+            "do-after" => &["Present"],
+            "undo-after" => &["Absent"],
+            _ => continue,
+        };
+        assert!(
+            expected.contains(&verdict) || verdict == "NoEffect",
+            "{what}: the probe of {kind} says {verdict} at {moment}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_kind_survives_a_kill_at_every_boundary() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let snaps = Snaps::pack(dir.path());
+    let (registered, can_undo) = kinds(dir.path()).await;
+
+    // A run of each scenario without faults tells which kinds it has, and where.
+    let mut plans: BTreeMap<Scenario, Vec<String>> = BTreeMap::new();
+    let mut first: BTreeMap<String, Scenario> = BTreeMap::new();
+    for scenario in SCENARIOS {
+        let outcome = Run {
+            scenario,
+            snaps: &snaps,
+            faults: String::new(),
+        }
+        .run()
+        .await;
+        assert_eq!(
+            outcome.change.status, "Done",
+            "{scenario:?}: {}",
+            outcome.change.err
+        );
+        hold_against_probes(&format!("{scenario:?}"), &outcome.probes);
+        let kinds: Vec<String> = outcome
+            .change
+            .tasks
+            .iter()
+            .map(|task| task.kind.clone())
+            .collect();
+        for kind in &kinds {
+            first.entry(kind.clone()).or_insert(scenario);
+        }
+        plans.insert(scenario, kinds);
+    }
+    let covered: BTreeSet<String> = first.keys().cloned().collect();
+    assert_eq!(covered, registered, "every registered kind is in some scenario");
+
+    let mut slowest = Duration::ZERO;
+    let mut runs = 0;
+    for (kind, scenario) in &first {
+        for point in POINTS {
+            let faults = format!("{kind}:do-{point}:kill");
+            let outcome = Run {
+                scenario: *scenario,
+                snaps: &snaps,
+                faults: faults.clone(),
+            }
+            .run()
+            .await;
+            assert!(outcome.killed, "{faults} was not reached in {scenario:?}");
+            let expected = model::final_statuses(&plans[scenario], &can_undo, None);
+            let got: Vec<String> = statuses(&outcome.change)
+                .into_iter()
+                .map(|(_, status)| status)
+                .collect();
+            assert_eq!(got, expected, "{scenario:?} {faults}: {}", outcome.change.err);
+            assert_eq!(outcome.change.status, model::change_status(None));
+            hold_against_probes(&faults, &outcome.probes);
+            slowest = slowest.max(outcome.recovery);
+            runs += 1;
+        }
+        if can_undo.contains(kind) {
+            runs += undo_runs(&snaps, kind, &plans, &can_undo, &mut slowest).await;
+        }
+    }
+    println!(
+        "figure: {runs} kills at boundaries of {} kinds, slowest recovery {slowest:?}",
+        covered.len()
+    );
+}
+
+/// Kills in the undo of a kind: the last task of a scenario fails, and the agent dies while the kind is taken back.
+async fn undo_runs(
+    snaps: &Snaps,
+    kind: &str,
+    plans: &BTreeMap<Scenario, Vec<String>>,
+    can_undo: &BTreeSet<String>,
+    slowest: &mut Duration,
+) -> u32 {
+    // A scenario in which the kind is not the last task.
+    let Some((scenario, kinds)) = plans.iter().find(|(_, kinds)| {
+        kinds
+            .iter()
+            .position(|one| one == kind)
+            .is_some_and(|position| position + 1 < kinds.len())
+    }) else {
+        panic!("{kind} can be undone but no scenario has a task behind it that could fail");
+    };
+    let last = kinds.len() - 1;
+    // Injected tasks are made last but do not run last: the failing one is the last of the plan that runs last.
+    let failing = kinds
+        .iter()
+        .rposition(|one| one == "run-hook" || one == "discard-snap")
+        .unwrap_or(last);
+    let nth = kinds[..=failing]
+        .iter()
+        .filter(|one| **one == kinds[failing])
+        .count();
+    let mut runs = 0;
+    for point in POINTS {
+        let faults = format!(
+            "{}#{nth}:do-before:error,{kind}:undo-{point}:kill",
+            kinds[failing]
+        );
+        let outcome = Run {
+            scenario: *scenario,
+            snaps,
+            faults: faults.clone(),
+        }
+        .run()
+        .await;
+        assert!(outcome.killed, "{faults} was not reached in {scenario:?}");
+        let change = &outcome.change;
+        for (position, task) in change.tasks.iter().enumerate() {
+            let injected = position > failing;
+            let expected = if position == failing {
+                "Error"
+            } else if can_undo.contains(&task.kind) {
+                "Undone"
+            } else {
+                "Done"
+            };
+            // A task that has not run yet is held instead.
+            assert!(
+                task.status == expected || (injected && task.status == "Hold"),
+                "{scenario:?} {faults}: {} is {} and not {expected}: {}",
+                task.kind,
+                task.status,
+                change.err
+            );
+        }
+        assert_eq!(change.status, model::change_status(Some(failing)));
+        hold_against_probes(&faults, &outcome.probes);
+        *slowest = (*slowest).max(outcome.recovery);
+        runs += 1;
+    }
+    runs
+}
+
+/// The registered kinds and those that can be undone, as the agent itself says.
+async fn kinds(dir: &Path) -> (BTreeSet<String>, BTreeSet<String>) {
+    let root = dir.join("kinds");
+    std::fs::create_dir(&root).expect("a folder");
+    let agent = Agent::start(&root, &Faults::default()).expect("the agent");
+    let features = agent
+        .client()
+        .get("/v2/debug?aspect=features")
+        .await
+        .expect("the features")
+        .result;
+    agent.stop();
+    let mut all = BTreeSet::new();
+    let mut can_undo = BTreeSet::new();
+    for task in features["tasks"].as_array().expect("a list") {
+        let kind = task["kind"].as_str().expect("a kind").to_owned();
+        if task["has-undo"] == true {
+            can_undo.insert(kind.clone());
+        }
+        all.insert(kind);
+    }
+    (all, can_undo)
+}
