@@ -20,6 +20,7 @@ use crate::domain::Dirs;
 use args::{Ask, Common};
 use commands::{changes, connections, hardware, services, snaps, system};
 use session::{Failure, Outcome, Session};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Runs a command that talks to the agent.
@@ -38,6 +39,12 @@ pub fn run(common: &Common, command: &Ask) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(Failure::OutputClosed) => ExitCode::SUCCESS,
+        Err(Failure::Absent(text)) => {
+            let said = maintenance(&common.root)
+                .map_or(String::new(), |said| format!(" (before it went it said: {said})"));
+            session.remark(format_args!("error: {text}{said}"));
+            ExitCode::from(1)
+        }
         Err(Failure::Failed(text)) => {
             session.remark(format_args!("error: {text}"));
             ExitCode::from(1)
@@ -47,6 +54,16 @@ pub fn run(common: &Common, command: &Ask) -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Why the agent is away, when it said so before it went (contract: v2, section 1).
+fn maintenance(root: &Path) -> Option<String> {
+    let text = std::fs::read(Dirs::new(root).maintenance()).ok()?;
+    let said: serde_json::Value = serde_json::from_slice(&text).ok()?;
+    Some(format!(
+        "{}; try again in a moment",
+        said.get("message")?.as_str()?
+    ))
 }
 
 fn session(common: &Common) -> Session {

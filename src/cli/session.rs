@@ -12,6 +12,8 @@ use std::io::{self, Write};
 pub enum Failure {
     /// One sentence for people; exit code 1.
     Failed(String),
+    /// Nobody answers at the socket; exit code 1.
+    Absent(String),
     /// The command line itself was wrong; exit code 2.
     Usage(String),
     /// Whoever read our output is gone; nothing to say.
@@ -20,7 +22,10 @@ pub enum Failure {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
-        Self::Failed(error.to_string())
+        match error {
+            ClientError::Unreachable { .. } => Self::Absent(error.to_string()),
+            error => Self::Failed(error.to_string()),
+        }
     }
 }
 
