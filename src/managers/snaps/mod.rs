@@ -1,6 +1,86 @@
-//! Installed snaps: plans and tasks that install, refresh and remove them.
+//! Installed snaps: their files, what they say of themselves, and the plans and tasks that install, refresh and
+//! remove them.
 
+mod container;
+mod copy;
+mod file;
+mod identity;
+mod inspect;
+mod links;
+pub mod pack;
+mod params;
+mod plan;
+mod removal;
+mod tasks;
+#[cfg(test)]
+mod tests;
 mod uploads;
+mod view;
 pub mod yaml;
 
+pub use file::{SnapFileError, read_info};
+pub use inspect::{Discrepancy, Repair};
+pub use plan::{Sideload, SideloadFlags};
+pub use removal::RemoveOptions;
 pub use uploads::{Upload, UploadWriter, Uploads};
+pub use view::{SnapView, Which};
+
+use crate::domain::{Dirs, SnapInfo};
+use crate::drivers::fs::FileError;
+use crate::drivers::mount::Mounts;
+use crate::store::Store;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What this manager must know of the device and of its neighbours.
+pub struct Device {
+    /// Debian's name of the architecture.
+    pub architecture: &'static str,
+    /// Any system that is not Ubuntu Core (decision 13).
+    pub on_classic: bool,
+    /// The agent's own executable, which wrappers start.
+    pub executable: PathBuf,
+    /// Drops plugs and slots that their interfaces refuse, with a reason each.
+    pub validate: fn(&mut SnapInfo),
+}
+
+/// The manager of snaps.
+pub struct Snaps {
+    dirs: Dirs,
+    store: Arc<Store>,
+    mounts: Mounts,
+    device: Device,
+    uploads: Uploads,
+}
+
+impl Snaps {
+    /// The manager over a store and the folders of a root.
+    pub fn new(dirs: Dirs, store: Arc<Store>, mounts: Mounts, device: Device) -> Arc<Self> {
+        Arc::new(Self {
+            uploads: Uploads::new(&dirs),
+            dirs,
+            store,
+            mounts,
+            device,
+        })
+    }
+
+    /// Where uploads are written.
+    pub fn uploads(&self) -> &Uploads {
+        &self.uploads
+    }
+
+    /// Removes uploads that no live change knows; called once, before the servers start.
+    pub fn sweep_uploads(&self) -> Result<(), FileError> {
+        let world = self.store.world();
+        let wanted: BTreeSet<PathBuf> = world
+            .changes
+            .values()
+            .filter(|change| !change.is_ready())
+            .flat_map(|change| change.tasks.iter())
+            .filter_map(|task| task.params.get("upload")?.as_str().map(PathBuf::from))
+            .collect();
+        self.uploads.clean(&wanted)
+    }
+}

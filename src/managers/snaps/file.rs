@@ -1,0 +1,59 @@
+//! What a snap file says: its snap.yaml, its hooks, and whether the files that it names are there.
+
+use super::{container, yaml};
+use crate::domain::{ErrorKind, Fault, SnapInfo};
+use crate::drivers::squashfs::{EntryKind, Image, ImageError};
+use std::path::Path;
+
+/// What is wrong with a snap file.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapFileError {
+    /// It is no image, or a damaged one.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// Its snap.yaml.
+    #[error(transparent)]
+    Yaml(#[from] yaml::SnapYamlError),
+    /// Files that it names.
+    #[error(transparent)]
+    Container(#[from] container::ContainerError),
+}
+
+impl SnapFileError {
+    /// The same as an answer to the request that brought the file.
+    pub fn fault(&self, shown: &str) -> Fault {
+        let kind = match self {
+            Self::Image(ImageError::File(_)) => ErrorKind::Internal,
+            Self::Image(_) | Self::Yaml(_) | Self::Container(_) => ErrorKind::BadRequest,
+        };
+        Fault::new(kind, format!("cannot read snap file {shown:?}: {self}"))
+    }
+}
+
+/// What the snap in an image says of itself; `validate` drops the plugs and slots that their interfaces refuse.
+pub fn read_info(image: &Image, validate: fn(&mut SnapInfo)) -> Result<SnapInfo, SnapFileError> {
+    let bytes = image.read("meta/snap.yaml", yaml::MAX_SIZE as u64)?;
+    let mut hooks = Vec::new();
+    if let Some(folder) = image.find("meta/hooks")?
+        && folder.kind == EntryKind::Folder
+    {
+        for (name, entry) in image.list(&folder)? {
+            if matches!(entry.kind, EntryKind::File(_) | EntryKind::Link(_))
+                && let Ok(name) = String::from_utf8(name)
+            {
+                hooks.push(name);
+            }
+        }
+    }
+    let mut info = yaml::parse_with_hooks(&bytes, &hooks)?;
+    validate(&mut info);
+    Ok(info)
+}
+
+/// The same with the check that everything it names is there and can be run.
+pub(super) fn read_checked(path: &Path, validate: fn(&mut SnapInfo)) -> Result<SnapInfo, SnapFileError> {
+    let image = Image::open(path)?;
+    let info = read_info(&image, validate)?;
+    container::check(&image, &info)?;
+    Ok(info)
+}

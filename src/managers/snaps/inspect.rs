@@ -1,0 +1,296 @@
+//! Whether the disk is as the store says, and how to make it so. Start runs it, `pinion check` is its dry run
+//! (decision 24).
+
+use super::Snaps;
+use super::identity;
+use crate::domain::{RevisionRecord, SnapName, SnapRecord};
+use crate::drivers::fs;
+use crate::drivers::mount::State;
+use crate::store::World;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// One thing that is not as the store says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Discrepancy {
+    /// For people: one sentence.
+    pub what: String,
+    /// What makes it right.
+    pub repair: Repair,
+}
+
+/// What makes a discrepancy right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Repair {
+    /// Mounts a snap file.
+    Mount { file: PathBuf, target: PathBuf },
+    /// Unmounts, and removes the mount point.
+    Unmount(PathBuf),
+    /// Points a link.
+    Link { link: PathBuf, target: PathBuf },
+    /// Writes a wrapper.
+    Wrapper { path: PathBuf, command: String },
+    /// Removes a file or link.
+    Remove(PathBuf),
+    /// Makes a folder.
+    Folder(PathBuf),
+    /// Nothing that an agent can do.
+    Person,
+}
+
+impl Snaps {
+    /// Everything that differs. Snaps in unready changes are left to their change. `deep` hashes every file again.
+    pub fn inspect(&self, world: &World, deep: bool) -> Vec<Discrepancy> {
+        let busy: BTreeSet<&SnapName> = world
+            .changes
+            .values()
+            .filter(|change| !change.is_ready())
+            .flat_map(|change| &change.snaps)
+            .collect();
+        let mut found = Vec::new();
+        for record in world.snaps.values().filter(|record| !busy.contains(&record.name)) {
+            for revision in &record.sequence {
+                self.inspect_revision(record, revision, deep, &mut found);
+            }
+            self.inspect_links(record, &mut found);
+        }
+        self.stray_mounts(world, &busy, &mut found);
+        self.stray_wrappers(world, &busy, &mut found);
+        self.stray_files(world, &busy, &mut found);
+        found
+    }
+
+    /// Makes one discrepancy right.
+    pub fn repair(&self, discrepancy: &Discrepancy) -> Result<(), String> {
+        let disk = |result: Result<(), fs::FileError>| result.map_err(|error| error.in_full());
+        match &discrepancy.repair {
+            Repair::Mount { file, target } => self
+                .mounts
+                .mount(file, target)
+                .map(drop)
+                .map_err(|error| error.to_string()),
+            Repair::Unmount(target) => {
+                self.mounts.unmount(target).map_err(|error| error.to_string())?;
+                if let Some(dir) = target.parent() {
+                    fs::remove_empty_dir(dir);
+                }
+                Ok(())
+            }
+            Repair::Link { link, target } => {
+                disk(fs::make_dir(link.parent().unwrap_or(Path::new("/")), 0o755))?;
+                disk(fs::link_atomic(target, link))
+            }
+            Repair::Wrapper { path, command } => {
+                disk(fs::make_dir(&self.dirs.snap_bin(), 0o755))?;
+                disk(self.put_wrapper(path, command))
+            }
+            Repair::Remove(path) => disk(fs::remove_file(path)),
+            Repair::Folder(path) => disk(fs::make_dir(path, 0o755)),
+            Repair::Person => Err(discrepancy.what.clone()),
+        }
+    }
+
+    fn inspect_revision(
+        &self,
+        record: &SnapRecord,
+        revision: &RevisionRecord,
+        deep: bool,
+        found: &mut Vec<Discrepancy>,
+    ) {
+        let (name, number) = (&record.name, revision.revision);
+        let file = self.dirs.snap_file(name, number);
+        let person = |text: &str| Discrepancy {
+            what: format!(
+                "the file of snap {:?} ({number}) {text}: install the snap again",
+                name.as_str()
+            ),
+            repair: Repair::Person,
+        };
+        if !file.exists() {
+            found.push(person("is missing"));
+            return;
+        }
+        if !identity::is_same(&file, &revision.file) {
+            found.push(person("is not the one that was checked"));
+            return;
+        }
+        if deep && identity::hash_file(&file).is_ok_and(|hash| hash != revision.file.sha3_384) {
+            found.push(person("has changed since it was checked"));
+            return;
+        }
+        let target = self.dirs.snap_mount(name, number);
+        match self.mounts.state(&target) {
+            Ok(State::Absent) => found.push(Discrepancy {
+                what: format!("snap {:?} ({number}) is not mounted", name.as_str()),
+                repair: Repair::Mount { file, target },
+            }),
+            Ok(State::Mounted(point))
+                if point.backing.is_some()
+                    && point.backing.as_deref() != file.canonicalize().ok().as_deref() =>
+            {
+                found.push(Discrepancy {
+                    what: format!(
+                        "another file than that of snap {:?} ({number}) is mounted in its place",
+                        name.as_str()
+                    ),
+                    repair: Repair::Unmount(target.clone()),
+                });
+                found.push(Discrepancy {
+                    what: format!("snap {:?} ({number}) is not mounted", name.as_str()),
+                    repair: Repair::Mount { file, target },
+                });
+            }
+            Ok(_) => {}
+            Err(error) => found.push(Discrepancy {
+                what: format!("cannot tell whether snap {:?} is mounted: {error}", name.as_str()),
+                repair: Repair::Person,
+            }),
+        }
+        let data = self.dirs.snap_data(name, number);
+        if record.current == number && !data.is_dir() {
+            found.push(Discrepancy {
+                what: format!("snap {:?} ({number}) has no data folder", name.as_str()),
+                repair: Repair::Folder(data),
+            });
+        }
+    }
+
+    fn inspect_links(&self, record: &SnapRecord, found: &mut Vec<Discrepancy>) {
+        let name = &record.name;
+        if !record.active {
+            for link in self.link_places(name) {
+                if link.symlink_metadata().is_ok() {
+                    found.push(Discrepancy {
+                        what: format!(
+                            "snap {:?} is disabled, but {} is there",
+                            name.as_str(),
+                            link.display()
+                        ),
+                        repair: Repair::Remove(link),
+                    });
+                }
+            }
+            return;
+        }
+        for (link, target) in self.missing_links(name, record.current) {
+            found.push(Discrepancy {
+                what: format!("{} does not lead to {}", link.display(), target.display()),
+                repair: Repair::Link { link, target },
+            });
+        }
+        if let Some(info) = record.info() {
+            for (path, command) in self.wrapper_paths(info) {
+                if !self.has_wrapper(&path, &command) {
+                    found.push(Discrepancy {
+                        what: format!("the wrapper {} is missing", path.display()),
+                        repair: Repair::Wrapper { path, command },
+                    });
+                }
+            }
+        }
+    }
+
+    fn stray_mounts(&self, world: &World, busy: &BTreeSet<&SnapName>, found: &mut Vec<Discrepancy>) {
+        let root = self.dirs.snap_mounts();
+        let real = root.canonicalize().unwrap_or_else(|_| root.clone());
+        let mut strays: BTreeSet<PathBuf> = BTreeSet::new();
+        let known = |below: &Path| {
+            let mut parts = below.iter().filter_map(|part| part.to_str());
+            let (Some(name), Some(revision), None) = (parts.next(), parts.next(), parts.next()) else {
+                return false;
+            };
+            busy.iter().any(|snap| snap.as_str() == name)
+                || world.snap(name).is_some_and(|record| {
+                    record
+                        .sequence
+                        .iter()
+                        .any(|known| known.revision.to_string() == revision)
+                })
+        };
+        for point in self.mounts.below(&root).unwrap_or_default() {
+            if let Ok(below) = point.target.strip_prefix(&real)
+                && !known(below)
+            {
+                strays.insert(root.join(below));
+            }
+        }
+        // folders that are no mounts: unpacked ones, and mount points that were left
+        for snap in folders(&root)
+            .into_iter()
+            .filter(|dir| *dir != self.dirs.snap_bin())
+        {
+            for revision in folders(&snap) {
+                if revision.strip_prefix(&root).is_ok_and(|below| !known(below)) {
+                    strays.insert(revision);
+                }
+            }
+        }
+        found.extend(strays.into_iter().map(|path| Discrepancy {
+            what: format!("{} belongs to no installed snap", path.display()),
+            repair: Repair::Unmount(path),
+        }));
+    }
+
+    fn stray_wrappers(&self, world: &World, busy: &BTreeSet<&SnapName>, found: &mut Vec<Discrepancy>) {
+        let known: BTreeSet<PathBuf> = world
+            .snaps
+            .values()
+            .filter(|record| record.active)
+            .filter_map(|record| record.info())
+            .flat_map(|info| self.wrapper_paths(info))
+            .map(|(path, _)| path)
+            .collect();
+        for path in entries(&self.dirs.snap_bin()) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let snap = name.split('.').next().unwrap_or_default();
+            if !known.contains(&path) && !busy.iter().any(|busy| busy.as_str() == snap) {
+                found.push(Discrepancy {
+                    what: format!("the wrapper {} belongs to no enabled snap", path.display()),
+                    repair: Repair::Remove(path),
+                });
+            }
+        }
+    }
+
+    fn stray_files(&self, world: &World, busy: &BTreeSet<&SnapName>, found: &mut Vec<Discrepancy>) {
+        let known: BTreeSet<PathBuf> = world
+            .snaps
+            .values()
+            .flat_map(|record| {
+                record
+                    .sequence
+                    .iter()
+                    .map(|known| self.dirs.snap_file(&record.name, known.revision))
+            })
+            .collect();
+        for path in entries(&self.dirs.snap_files()) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let Some((snap, _)) = name.strip_suffix(".snap").and_then(|stem| stem.rsplit_once('_')) else {
+                continue;
+            };
+            if !known.contains(&path) && !busy.iter().any(|busy| busy.as_str() == snap) {
+                found.push(Discrepancy {
+                    what: format!("the snap file {} belongs to no installed snap", path.display()),
+                    repair: Repair::Remove(path),
+                });
+            }
+        }
+    }
+}
+
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return Vec::new();
+    };
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    paths
+}
+
+/// The real folders in a folder.
+fn folders(dir: &Path) -> Vec<PathBuf> {
+    entries(dir)
+        .into_iter()
+        .filter(|path| path.symlink_metadata().is_ok_and(|file| file.is_dir()))
+        .collect()
+}

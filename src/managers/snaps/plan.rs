@@ -1,0 +1,469 @@
+//! What an install from files comes to: a pure function from the files' content and the world to tasks or an error
+//! (contract: v2, "Sideload" and section 6; v2-observed, section 3).
+
+use super::params::{Before, Flags, Prerequisites, Setup};
+use super::{Device, Snaps, Upload, file, identity};
+use crate::domain::snap::{Confinement, SnapType};
+use crate::domain::{
+    ErrorKind, Fault, FileIdentity, Plan, PlannedTask, Revision, SnapInfo, SnapName, SnapRecord, kinds,
+};
+use crate::drivers::squashfs::Image;
+use crate::store::World;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// How a request wants its files installed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SideloadFlags {
+    /// Without signatures.
+    pub dangerous: bool,
+    pub devmode: bool,
+    pub jailmode: bool,
+    pub classic: bool,
+    /// All snaps or none (`transaction: all-snaps`); else each for itself.
+    pub all_or_none: bool,
+}
+
+/// One file to install.
+#[derive(Debug)]
+pub struct Sideload<'a> {
+    /// The complete upload.
+    pub upload: &'a Upload,
+    /// What the person calls the file.
+    pub original: String,
+}
+
+/// One file with what it says.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    pub info: SnapInfo,
+    pub upload: PathBuf,
+    pub file: FileIdentity,
+    pub original: String,
+}
+
+impl Snaps {
+    /// The change that installs these files. Reads them: to be called where blocking is allowed.
+    pub fn plan_sideload(&self, files: &[Sideload<'_>], flags: SideloadFlags) -> Result<Plan, Fault> {
+        if files.is_empty() {
+            return Err(Fault::bad(
+                "cannot find a snap file in the form: send one as the part \"snap\" with a filename",
+            ));
+        }
+        check_flags(flags)?;
+        if !flags.dangerous && !flags.devmode {
+            return Err(Fault::bad(format!(
+                "cannot find signatures with metadata for snap {:?}",
+                files[0].original
+            )));
+        }
+        let candidates = files
+            .iter()
+            .map(|sideload| {
+                let image = Image::open(sideload.upload.path()).map_err(file::SnapFileError::from);
+                let info = image
+                    .and_then(|image| file::read_info(&image, self.device.validate))
+                    .map_err(|error| error.fault(&sideload.original))?;
+                Ok(Candidate {
+                    info,
+                    upload: sideload.upload.path().to_owned(),
+                    file: identity::present(sideload.upload.path(), &sideload.upload.sha3_384)
+                        .map_err(|error| Fault::internal(error.in_full()))?,
+                    original: sideload.original.clone(),
+                })
+            })
+            .collect::<Result<Vec<_>, Fault>>()?;
+        install(&self.store.world(), candidates, flags, &self.device)
+    }
+}
+
+/// Flags that exclude each other (contract: v2, Snaps).
+fn check_flags(flags: SideloadFlags) -> Result<(), Fault> {
+    if flags.devmode && flags.jailmode {
+        return Err(Fault::bad("cannot use devmode and jailmode flags together"));
+    }
+    if flags.devmode && flags.classic {
+        return Err(Fault::bad("cannot use classic and devmode flags together"));
+    }
+    Ok(())
+}
+
+/// The plan for these files in this world.
+pub(super) fn install(
+    world: &World,
+    mut candidates: Vec<Candidate>,
+    flags: SideloadFlags,
+    device: &Device,
+) -> Result<Plan, Fault> {
+    check_together(world, &candidates)?;
+    let names: Vec<SnapName> = candidates.iter().map(|one| one.info.name.clone()).collect();
+    let mut plan = Plan::new("install-snap", summary(&candidates));
+    plan.data.extend(if names.len() == 1 {
+        [(String::from("snap-name"), Value::from(names[0].as_str()))]
+    } else {
+        let list: Vec<&str> = names.iter().map(SnapName::as_str).collect();
+        [(String::from("snap-names"), json!(list))]
+    });
+    plan.snaps = names;
+    // a base before the snaps that stand on it
+    candidates.sort_by_key(|one| !matches!(one.info.kind, SnapType::Base | SnapType::Os | SnapType::Snapd));
+    let many = candidates.len() > 1;
+    let mut linked: BTreeMap<String, usize> = BTreeMap::new();
+    for (index, candidate) in candidates.iter().enumerate() {
+        let record = world.snap(candidate.info.name.as_str()).map(AsRef::as_ref);
+        let kept = confine(candidate, record, flags, device)?;
+        check_successor(candidate, record)?;
+        let lanes = match (many, flags.all_or_none) {
+            (false, false) => Vec::new(),
+            (_, true) => vec![1],
+            (true, false) => vec![index + 1],
+        };
+        let after = candidate
+            .info
+            .needed_base()
+            .and_then(|base| linked.get(base))
+            .copied();
+        let tasks = sequence(world, candidate, record, kept, device)?;
+        let first = plan.tasks.len();
+        for (position, mut task) in tasks.into_iter().enumerate() {
+            task.waits = match position {
+                0 => after.into_iter().collect(),
+                _ => vec![first + position - 1],
+            };
+            task.lanes.clone_from(&lanes);
+            if task.kind == kinds::LINK_SNAP {
+                linked.insert(candidate.info.name.to_string(), first + position);
+            }
+            plan.tasks.push(task);
+        }
+    }
+    Ok(plan)
+}
+
+fn quoted<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    texts
+        .map(|text| format!("{text:?}"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn summary(candidates: &[Candidate]) -> String {
+    match candidates {
+        [one] => format!(
+            "Install {:?} snap from file {:?}",
+            one.info.name.as_str(),
+            one.original
+        ),
+        all => format!(
+            "Install snaps {} from files {}",
+            quoted(all.iter().map(|one| one.info.name.as_str())),
+            quoted(all.iter().map(|one| one.original.as_str()))
+        ),
+    }
+}
+
+fn check_together(world: &World, candidates: &[Candidate]) -> Result<(), Fault> {
+    let mut seen: BTreeMap<&SnapName, &str> = BTreeMap::new();
+    let mut gadget: Option<&SnapName> = world
+        .snaps
+        .values()
+        .find(|record| record.info().is_some_and(|info| info.kind == SnapType::Gadget))
+        .map(|record| &record.name);
+    for one in candidates {
+        if let Some(other) = seen.insert(&one.info.name, &one.original) {
+            return Err(Fault::bad(format!(
+                "the files {other:?} and {:?} are both snap {:?}: send one of them",
+                one.original,
+                one.info.name.as_str()
+            )));
+        }
+        if one.info.kind == SnapType::Gadget {
+            match gadget {
+                Some(present) if *present != one.info.name => {
+                    return Err(Fault::bad(format!(
+                        "cannot install gadget {:?}: a device has one gadget, and {:?} is it; remove that first",
+                        one.info.name.as_str(),
+                        present.as_str()
+                    )));
+                }
+                _ => gadget = Some(&one.info.name),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The flags that the snap is kept with, if its confinement allows them.
+fn confine(
+    candidate: &Candidate,
+    record: Option<&SnapRecord>,
+    flags: SideloadFlags,
+    device: &Device,
+) -> Result<Flags, Fault> {
+    let name = candidate.info.name.as_str();
+    let refuse = |kind, text: &str| Err(Fault::new(kind, format!("snap {name:?} {text}")).with(name));
+    let mut kept = Flags {
+        devmode: flags.devmode,
+        jailmode: flags.jailmode,
+        classic: false,
+    };
+    match candidate.info.confinement {
+        Confinement::Strict => {}
+        Confinement::Devmode if flags.devmode || flags.jailmode => {}
+        Confinement::Devmode => {
+            return refuse(
+                ErrorKind::SnapNeedsDevmode,
+                "requires devmode or confinement override",
+            );
+        }
+        Confinement::Classic if !device.on_classic => {
+            return refuse(
+                ErrorKind::SnapNeedsClassicSystem,
+                "requires classic confinement which is only available on classic systems",
+            );
+        }
+        Confinement::Classic if flags.classic || record.is_some_and(|record| record.classic) => {
+            kept.classic = true;
+        }
+        Confinement::Classic => {
+            return refuse(ErrorKind::SnapNeedsClassic, "requires classic confinement");
+        }
+    }
+    Ok(kept)
+}
+
+/// What a new revision may not change.
+fn check_successor(candidate: &Candidate, record: Option<&SnapRecord>) -> Result<(), Fault> {
+    let Some(present) = record.and_then(SnapRecord::info) else {
+        return Ok(());
+    };
+    let (name, new) = (candidate.info.name.as_str(), &candidate.info);
+    if new.kind != present.kind {
+        return Err(Fault::bad(format!(
+            "cannot replace {name:?} of type {} with a file of type {}: remove the snap first",
+            present.kind, new.kind
+        )));
+    }
+    if !present
+        .epoch
+        .write
+        .iter()
+        .all(|written| new.epoch.read.contains(written))
+    {
+        return Err(Fault::bad(format!(
+            "cannot refresh {name:?}: its file cannot read the data of the installed epoch {:?}; install a revision between them first",
+            present.epoch.write
+        )));
+    }
+    Ok(())
+}
+
+/// How many revisions of a snap stay (contract: refresh.retain, 3 on Ubuntu Core, 2 elsewhere).
+fn retain(world: &World, device: &Device) -> usize {
+    let given = world
+        .config
+        .get("core")
+        .and_then(|document| document.get("refresh")?.get("retain").cloned());
+    let number = match given {
+        Some(Value::Number(number)) => number.as_u64(),
+        Some(Value::String(text)) => text.parse().ok(),
+        _ => None,
+    };
+    let default = if device.on_classic { 2 } else { 3 };
+    number
+        .and_then(|number| usize::try_from(number).ok())
+        .filter(|number| (2..=20).contains(number))
+        .unwrap_or(default)
+}
+
+/// The next local revision: one more than the highest that is installed.
+fn next_local(record: Option<&SnapRecord>) -> Result<Revision, Fault> {
+    let highest = record
+        .into_iter()
+        .flat_map(|record| &record.sequence)
+        .filter_map(|one| one.revision.local_number())
+        .max()
+        .unwrap_or(0);
+    Revision::local(highest.saturating_add(1))
+        .ok_or_else(|| Fault::bad("there are no local revisions left: remove the snap and install it again"))
+}
+
+/// A task that runs a hook if the snap has it; its kind belongs to the settings manager.
+pub(super) fn hook(snap: &SnapName, hook: &str, summary: String) -> PlannedTask {
+    PlannedTask::new(
+        kinds::RUN_HOOK,
+        summary,
+        json!({"snap": snap, "hook": hook, "optional": true, "ignore-error": hook == "remove"}),
+    )
+}
+
+/// The two tasks that take a revision away for good.
+pub(super) fn discard(snap: &SnapName, revision: Revision) -> [PlannedTask; 2] {
+    let params = json!({"snap": snap, "revision": revision});
+    [
+        PlannedTask::new(
+            kinds::CLEAR_SNAP,
+            format!("Remove data for snap {:?} ({revision})", snap.as_str()),
+            params.clone(),
+        ),
+        PlannedTask::new(
+            kinds::DISCARD_SNAP,
+            format!("Remove snap {:?} ({revision}) from the system", snap.as_str()),
+            params,
+        ),
+    ]
+}
+
+/// Everything that is done for one file, in the contract's order. Each task waits for the one before.
+fn sequence(
+    world: &World,
+    candidate: &Candidate,
+    record: Option<&SnapRecord>,
+    flags: Flags,
+    device: &Device,
+) -> Result<Vec<PlannedTask>, Fault> {
+    let info = &candidate.info;
+    let name = info.name.as_str();
+    let lean = Setup {
+        snap: info.name.clone(),
+        revision: next_local(record)?,
+        upload: None,
+        file: None,
+        flags,
+        before: record.map(|record| Before {
+            current: record.current,
+            flags: Flags::of(record),
+        }),
+    };
+    let whole = Setup {
+        upload: Some(candidate.upload.clone()),
+        file: Some(candidate.file.clone()),
+        ..lean.clone()
+    };
+    let own = |kind, summary: String, setup: &Setup| PlannedTask::new(kind, summary, json!(setup));
+    let mut tasks = vec![
+        PlannedTask::new(
+            kinds::PREREQUISITES,
+            format!("Ensure prerequisites for {name:?} are available"),
+            json!(Prerequisites {
+                snap: info.name.clone(),
+                base: info.needed_base().map(str::to_owned),
+                assumes: info.assumes.clone(),
+            }),
+        ),
+        // the contract's daemon names the upload and has no revision yet
+        own(
+            kinds::PREPARE_SNAP,
+            format!("Prepare snap {:?} (unset)", candidate.upload.to_string_lossy()),
+            &whole,
+        ),
+        own(kinds::MOUNT_SNAP, format!("Mount snap {name:?} (unset)"), &whole),
+    ];
+    if record.is_some_and(|record| record.active) {
+        tasks.extend([
+            hook(
+                &info.name,
+                "pre-refresh",
+                format!("Run pre-refresh hook of {name:?} snap if present"),
+            ),
+            own(
+                kinds::STOP_SNAP_SERVICES,
+                format!("Stop snap {name:?} services"),
+                &lean,
+            ),
+            own(
+                kinds::REMOVE_ALIASES,
+                format!("Remove aliases for snap {name:?}"),
+                &lean,
+            ),
+            own(
+                kinds::UNLINK_CURRENT_SNAP,
+                format!("Make current revision for snap {name:?} unavailable"),
+                &lean,
+            ),
+        ]);
+    }
+    tasks.extend([
+        own(kinds::COPY_SNAP_DATA, format!("Copy snap {name:?} data"), &lean),
+        own(
+            kinds::SETUP_PROFILES,
+            format!("Setup snap {name:?} (unset) security profiles"),
+            &lean,
+        ),
+        own(
+            kinds::LINK_SNAP,
+            format!("Make snap {name:?} (unset) available to the system"),
+            &whole,
+        ),
+        own(
+            kinds::AUTO_CONNECT,
+            format!("Automatically connect eligible plugs and slots of snap {name:?}"),
+            &lean,
+        ),
+        own(
+            kinds::SET_AUTO_ALIASES,
+            format!("Set automatic aliases for snap {name:?}"),
+            &lean,
+        ),
+        own(
+            kinds::SETUP_ALIASES,
+            format!("Setup snap {name:?} aliases"),
+            &lean,
+        ),
+    ]);
+    let first_hook = if record.is_some() {
+        "post-refresh"
+    } else {
+        "install"
+    };
+    tasks.push(hook(
+        &info.name,
+        first_hook,
+        format!("Run {first_hook} hook of {name:?} snap if present"),
+    ));
+    tasks.push(own(
+        kinds::START_SNAP_SERVICES,
+        format!("Start snap {name:?} (unset) services"),
+        &lean,
+    ));
+    if let Some(record) = record {
+        for revision in surplus(record, retain(world, device)) {
+            tasks.extend(discard(&record.name, revision));
+        }
+        tasks.push(own(
+            kinds::CLEANUP,
+            format!("Clean up {name:?} (unset) install"),
+            &lean,
+        ));
+    }
+    if !matches!(info.kind, SnapType::Base | SnapType::Snapd) {
+        tasks.push(hook(
+            &info.name,
+            "configure",
+            format!("Run configure hook of {name:?} snap if present"),
+        ));
+    }
+    tasks.push(hook(
+        &info.name,
+        "check-health",
+        format!("Run health check of {name:?} snap"),
+    ));
+    Ok(tasks)
+}
+
+/// Revisions that go when another one is added and `retain` stay: those after the current one (it was reverted to),
+/// then the oldest.
+fn surplus(record: &SnapRecord, retain: usize) -> Vec<Revision> {
+    let revisions: Vec<Revision> = record.sequence.iter().map(|one| one.revision).collect();
+    let current = revisions
+        .iter()
+        .position(|revision| *revision == record.current)
+        .unwrap_or(0);
+    let old = (current + 1).saturating_sub(retain.saturating_sub(1));
+    revisions[current + 1..]
+        .iter()
+        .chain(&revisions[..old.min(current)])
+        .copied()
+        .collect()
+}

@@ -1,0 +1,222 @@
+//! The snap file and its mount.
+
+use crate::domain::{FileIdentity, SnapRecord, kinds};
+use crate::drivers::fs::{self, Named};
+use crate::drivers::mount::State;
+use crate::engine::{Outcome, Probe, TaskContext, TaskError, TaskKind};
+use crate::managers::snaps::identity::is_same;
+use crate::managers::snaps::params::Setup;
+use crate::managers::snaps::{Snaps, file};
+use std::path::Path;
+use std::sync::Arc;
+
+fn changed(path: &Path) -> TaskError {
+    TaskError::new(format!(
+        "{} is not the file that was checked: install the snap again",
+        path.display()
+    ))
+}
+
+fn recorded(setup: &Setup) -> Result<&FileIdentity, TaskError> {
+    setup
+        .file
+        .as_ref()
+        .ok_or_else(|| TaskError::new("the task does not say which file it is about"))
+}
+
+/// `prepare-snap`: the upload is checked and gets its name.
+pub(super) struct PrepareSnap(pub Arc<Snaps>);
+
+impl TaskKind for PrepareSnap {
+    fn kind(&self) -> &'static str {
+        kinds::PREPARE_SNAP
+    }
+
+    fn perform(&self, task: &TaskContext) -> Result<Outcome, TaskError> {
+        let setup: Setup = task.params()?;
+        let identity = recorded(&setup)?;
+        let dest = self.0.file_of(&setup);
+        if is_same(&dest, identity) {
+            return Ok(Outcome::Done);
+        }
+        if Snaps::is_recorded(task, &setup.snap, setup.revision) {
+            return Err(TaskError::new(format!(
+                "snap {:?} has got revision {} by another change: send the file again",
+                setup.snap.as_str(),
+                setup.revision
+            )));
+        }
+        let upload = setup.upload.as_deref().ok_or_else(|| changed(&dest))?;
+        if !is_same(upload, identity) {
+            return Err(changed(upload));
+        }
+        let info = file::read_checked(upload, self.0.device.validate)?;
+        let architecture = self.0.device.architecture;
+        if !info
+            .architectures
+            .iter()
+            .any(|name| name == "all" || name == architecture)
+        {
+            return Err(TaskError::new(format!(
+                "snap {:?} supported architectures ({}) are incompatible with this system ({architecture}): use a file for this one",
+                setup.snap.as_str(),
+                info.architectures.join(", ")
+            )));
+        }
+        for reason in &info.dropped {
+            task.info(reason);
+        }
+        std::fs::rename(upload, &dest).named("rename to", &dest)?;
+        fs::sync_dir(&self.0.dirs.snap_files())?;
+        Ok(Outcome::Done)
+    }
+
+    fn can_undo(&self) -> bool {
+        true
+    }
+
+    fn undo(&self, task: &TaskContext) -> Result<(), TaskError> {
+        let setup: Setup = task.params()?;
+        if let Some(upload) = &setup.upload {
+            fs::remove_file(upload)?;
+        }
+        if !Snaps::is_recorded(task, &setup.snap, setup.revision) {
+            fs::remove_file(&self.0.file_of(&setup))?;
+        }
+        Ok(())
+    }
+
+    fn probe(&self, task: &TaskContext) -> Probe {
+        let Ok(setup) = task.params::<Setup>() else {
+            return Probe::Absent;
+        };
+        match &setup.file {
+            Some(identity) if is_same(&self.0.file_of(&setup), identity) => Probe::Present,
+            _ => Probe::Absent,
+        }
+    }
+}
+
+/// `mount-snap`: the revision's files are to be seen.
+pub(super) struct MountSnap(pub Arc<Snaps>);
+
+impl TaskKind for MountSnap {
+    fn kind(&self) -> &'static str {
+        kinds::MOUNT_SNAP
+    }
+
+    fn perform(&self, task: &TaskContext) -> Result<Outcome, TaskError> {
+        let setup: Setup = task.params()?;
+        let path = self.0.file_of(&setup);
+        if !is_same(&path, recorded(&setup)?) {
+            return Err(changed(&path));
+        }
+        let target = self.0.dirs.snap_mount(&setup.snap, setup.revision);
+        self.0.mounts.mount(&path, &target)?;
+        Ok(Outcome::Done)
+    }
+
+    fn can_undo(&self) -> bool {
+        true
+    }
+
+    fn undo(&self, task: &TaskContext) -> Result<(), TaskError> {
+        let setup: Setup = task.params()?;
+        if !Snaps::is_recorded(task, &setup.snap, setup.revision) {
+            self.0.take_away(&setup)?;
+        }
+        Ok(())
+    }
+
+    fn probe(&self, task: &TaskContext) -> Probe {
+        let Ok(setup) = task.params::<Setup>() else {
+            return Probe::Absent;
+        };
+        let target = self.0.dirs.snap_mount(&setup.snap, setup.revision);
+        match self.0.mounts.state(&target) {
+            Ok(State::Mounted(_) | State::Unpacked) => Probe::Present,
+            Ok(State::Absent) | Err(_) => Probe::Absent,
+        }
+    }
+}
+
+impl Snaps {
+    /// Unmounts a revision and removes its file, and the snap's folder if that was the last one in it.
+    fn take_away(&self, setup: &Setup) -> Result<(), TaskError> {
+        self.mounts
+            .unmount(&self.dirs.snap_mount(&setup.snap, setup.revision))?;
+        fs::remove_file(&self.file_of(setup))?;
+        fs::remove_empty_dir(&self.dirs.snap_mount_dir(&setup.snap));
+        Ok(())
+    }
+}
+
+/// `discard-snap`: a revision goes for good; with the last one the snap is forgotten.
+pub(super) struct DiscardSnap(pub Arc<Snaps>);
+
+impl TaskKind for DiscardSnap {
+    fn kind(&self) -> &'static str {
+        kinds::DISCARD_SNAP
+    }
+
+    fn perform(&self, task: &TaskContext) -> Result<Outcome, TaskError> {
+        let setup: Setup = task.params()?;
+        let record = task.world().snap(setup.snap.as_str()).cloned();
+        if record
+            .as_ref()
+            .is_some_and(|record| record.active && record.current == setup.revision)
+        {
+            return Err(TaskError::new(format!(
+                "revision {} of snap {:?} is in use: make it unavailable first",
+                setup.revision,
+                setup.snap.as_str()
+            )));
+        }
+        let last = record.as_ref().is_none_or(|record| {
+            record
+                .sequence
+                .iter()
+                .all(|known| known.revision == setup.revision)
+        });
+        if last && let Some(info) = record.as_ref().and_then(|record| record.info()) {
+            // a kill between unlink and its commit may have left some
+            self.0.unlink(info, setup.revision)?;
+        }
+        self.0.take_away(&setup)?;
+        task.with_commit(move |tx| {
+            let Some(record) = tx.world().snap(setup.snap.as_str()) else {
+                return Ok(());
+            };
+            let mut record = SnapRecord::clone(record);
+            record.sequence.retain(|known| known.revision != setup.revision);
+            tx.delete_revision_config(&setup.snap, setup.revision)?;
+            match record.sequence.last() {
+                None => tx.delete_snap(&setup.snap),
+                Some(newest) => {
+                    if record.current == setup.revision {
+                        record.current = newest.revision;
+                    }
+                    tx.put_snap(record)
+                }
+            }
+        });
+        Ok(Outcome::Done)
+    }
+
+    fn can_undo(&self) -> bool {
+        false
+    }
+
+    fn probe(&self, task: &TaskContext) -> Probe {
+        let Ok(setup) = task.params::<Setup>() else {
+            return Probe::Absent;
+        };
+        let file = self.0.file_of(&setup).exists();
+        let mounted = self.0.dirs.snap_mount(&setup.snap, setup.revision).exists();
+        match (file, mounted) {
+            (false, false) => Probe::Present,
+            (true, true) => Probe::Absent,
+            _ => Probe::Partial,
+        }
+    }
+}

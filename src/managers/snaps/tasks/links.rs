@@ -1,0 +1,205 @@
+//! Which revision of a snap is the current one.
+
+use crate::domain::{Revision, RevisionRecord, SnapName, SnapRecord, kinds};
+use crate::engine::{Outcome, Probe, TaskContext, TaskError, TaskKind};
+use crate::managers::snaps::Snaps;
+use crate::managers::snaps::params::{Before, Flags, Setup};
+use crate::store::{StoreError, Tx};
+use std::sync::Arc;
+
+/// Changes a snap's record, if there is one.
+fn edit(tx: &mut Tx<'_>, snap: &SnapName, change: impl FnOnce(&mut SnapRecord)) -> Result<(), StoreError> {
+    let Some(record) = tx.world().snap(snap.as_str()) else {
+        return Ok(());
+    };
+    let mut record = SnapRecord::clone(record);
+    change(&mut record);
+    tx.put_snap(record)
+}
+
+/// `link-snap`: a revision becomes the current one, on disk and in the store.
+pub(super) struct LinkSnap(pub Arc<Snaps>);
+
+impl TaskKind for LinkSnap {
+    fn kind(&self) -> &'static str {
+        kinds::LINK_SNAP
+    }
+
+    fn perform(&self, task: &TaskContext) -> Result<Outcome, TaskError> {
+        let setup: Setup = task.params()?;
+        let info = self.0.info_of(task, &setup.snap, setup.revision)?;
+        self.0.link(&info, setup.revision)?;
+        task.with_commit(move |tx| {
+            let mut record = match tx.world().snap(setup.snap.as_str()) {
+                Some(record) => SnapRecord::clone(record),
+                None => fresh(&setup.snap, setup.revision),
+            };
+            if record.revision(setup.revision).is_none() {
+                record.sequence.push(RevisionRecord {
+                    revision: setup.revision,
+                    installed: tx.now(),
+                    file: setup.file.unwrap_or_default(),
+                    info,
+                });
+            }
+            record.current = setup.revision;
+            record.active = true;
+            setup.flags.put(&mut record);
+            tx.put_snap(record)
+        });
+        Ok(Outcome::Done)
+    }
+
+    fn can_undo(&self) -> bool {
+        true
+    }
+
+    fn undo(&self, task: &TaskContext) -> Result<(), TaskError> {
+        let setup: Setup = task.params()?;
+        if let Ok(info) = self.0.info_of(task, &setup.snap, setup.revision) {
+            self.0.unlink(&info, setup.revision)?;
+        }
+        // a revision that was there before this change stays
+        let brought = setup.upload.is_some();
+        task.with_commit(move |tx| {
+            let Some(record) = tx.world().snap(setup.snap.as_str()) else {
+                return Ok(());
+            };
+            let mut record = SnapRecord::clone(record);
+            record.active = false;
+            if brought {
+                record.sequence.retain(|known| known.revision != setup.revision);
+            }
+            if record.sequence.is_empty() {
+                return tx.delete_snap(&setup.snap);
+            }
+            if let Some(Before { current, flags }) = setup.before {
+                record.current = current;
+                flags.put(&mut record);
+            }
+            tx.put_snap(record)
+        });
+        Ok(())
+    }
+
+    fn probe(&self, task: &TaskContext) -> Probe {
+        let Ok(setup) = task.params::<Setup>() else {
+            return Probe::Absent;
+        };
+        let recorded = task
+            .world()
+            .snap(setup.snap.as_str())
+            .is_some_and(|record| record.active && record.current == setup.revision);
+        let linked = self
+            .0
+            .info_of(task, &setup.snap, setup.revision)
+            .map(|info| self.0.linked(&info, setup.revision));
+        match (recorded, linked) {
+            (true, Ok((there, all))) if there == all => Probe::Present,
+            (false, Ok((0, _)) | Err(_)) => Probe::Absent,
+            _ => Probe::Partial,
+        }
+    }
+}
+
+fn fresh(snap: &SnapName, revision: Revision) -> SnapRecord {
+    let mut record = SnapRecord {
+        name: snap.clone(),
+        active: false,
+        current: revision,
+        sequence: Vec::new(),
+        devmode: false,
+        jailmode: false,
+        classic: false,
+        try_mode: false,
+        tracking_channel: String::new(),
+        disabled_services: Vec::new(),
+    };
+    Flags::default().put(&mut record);
+    record
+}
+
+/// `unlink-snap` and `unlink-current-snap`: nothing of the snap is to be run.
+pub(super) struct UnlinkSnap {
+    snaps: Arc<Snaps>,
+    kind: &'static str,
+}
+
+impl UnlinkSnap {
+    /// When the snap is removed or disabled.
+    pub(super) fn of_removal(snaps: Arc<Snaps>) -> Self {
+        Self {
+            snaps,
+            kind: kinds::UNLINK_SNAP,
+        }
+    }
+
+    /// When another revision takes over.
+    pub(super) fn of_refresh(snaps: Arc<Snaps>) -> Self {
+        Self {
+            snaps,
+            kind: kinds::UNLINK_CURRENT_SNAP,
+        }
+    }
+
+    /// The revision that is, or was, linked.
+    fn revision(setup: &Setup) -> Revision {
+        setup
+            .before
+            .as_ref()
+            .map_or(setup.revision, |before| before.current)
+    }
+}
+
+impl TaskKind for UnlinkSnap {
+    fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    fn perform(&self, task: &TaskContext) -> Result<Outcome, TaskError> {
+        let setup: Setup = task.params()?;
+        let revision = Self::revision(&setup);
+        let info = self.snaps.info_of(task, &setup.snap, revision)?;
+        self.snaps.unlink(&info, revision)?;
+        task.with_commit(move |tx| edit(tx, &setup.snap, |record| record.active = false));
+        Ok(Outcome::Done)
+    }
+
+    fn can_undo(&self) -> bool {
+        true
+    }
+
+    fn undo(&self, task: &TaskContext) -> Result<(), TaskError> {
+        let setup: Setup = task.params()?;
+        let revision = Self::revision(&setup);
+        let info = self.snaps.info_of(task, &setup.snap, revision)?;
+        self.snaps.link(&info, revision)?;
+        task.with_commit(move |tx| {
+            edit(tx, &setup.snap, |record| {
+                record.current = revision;
+                record.active = true;
+            })
+        });
+        Ok(())
+    }
+
+    fn probe(&self, task: &TaskContext) -> Probe {
+        let Ok(setup) = task.params::<Setup>() else {
+            return Probe::Absent;
+        };
+        let revision = Self::revision(&setup);
+        let active = task
+            .world()
+            .snap(setup.snap.as_str())
+            .is_some_and(|record| record.active && record.current == revision);
+        let linked = self
+            .snaps
+            .info_of(task, &setup.snap, revision)
+            .map(|info| self.snaps.linked(&info, revision));
+        match (active, linked) {
+            (false, Ok((0, _)) | Err(_)) => Probe::Present,
+            (true, Ok((there, all))) if there == all => Probe::Absent,
+            _ => Probe::Partial,
+        }
+    }
+}

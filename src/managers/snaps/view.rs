@@ -1,0 +1,88 @@
+//! Snaps as people look at them.
+
+use super::Snaps;
+use crate::domain::{ErrorKind, Fault, RevisionRecord, SnapRecord};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Which snaps are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Which {
+    /// The current revision of each.
+    #[default]
+    Current,
+    /// The current revision of those that are enabled.
+    Enabled,
+    /// Every installed revision.
+    All,
+}
+
+/// One installed revision.
+#[derive(Clone, Debug)]
+pub struct SnapView {
+    pub record: Arc<SnapRecord>,
+    pub revision: RevisionRecord,
+    /// It is linked and may run.
+    pub active: bool,
+    /// The snap file.
+    pub file: PathBuf,
+    /// Its picture, when it brings one.
+    pub icon: Option<PathBuf>,
+}
+
+impl Snaps {
+    /// Installed snaps by name; `names` keeps those, unknown ones are passed over.
+    pub fn list(&self, which: Which, names: &[&str]) -> Vec<SnapView> {
+        let world = self.store.world();
+        let mut views = Vec::new();
+        for record in world.snaps.values() {
+            if !names.is_empty() && !names.contains(&record.name.as_str()) {
+                continue;
+            }
+            for revision in &record.sequence {
+                let current = revision.revision == record.current;
+                let wanted = match which {
+                    Which::Current => current,
+                    Which::Enabled => current && record.active,
+                    Which::All => true,
+                };
+                if wanted {
+                    views.push(self.view(record, revision));
+                }
+            }
+        }
+        views
+    }
+
+    /// The current revision of one snap.
+    pub fn one(&self, name: &str) -> Result<SnapView, Fault> {
+        let world = self.store.world();
+        world
+            .snap(name)
+            .and_then(|record| Some(self.view(record, record.current_revision()?)))
+            .ok_or_else(|| Fault::new(ErrorKind::SnapNotFound, "snap not installed").with(name))
+    }
+
+    fn view(&self, record: &Arc<SnapRecord>, revision: &RevisionRecord) -> SnapView {
+        let active = record.active && record.current == revision.revision;
+        let pictures = self
+            .dirs
+            .snap_mount(&record.name, revision.revision)
+            .join("meta/gui");
+        let icon = active
+            .then(|| {
+                ["icon.png", "icon.svg"]
+                    .iter()
+                    .map(|name| pictures.join(name))
+                    .find(|path| path.is_file())
+            })
+            .flatten();
+        SnapView {
+            record: Arc::clone(record),
+            revision: revision.clone(),
+            active,
+            file: self.dirs.snap_file(&record.name, revision.revision),
+            icon,
+        }
+    }
+}
