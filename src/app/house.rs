@@ -3,14 +3,17 @@
 use super::StartError;
 use crate::config::settings::Settings;
 use crate::domain::{Dirs, Plan, PlannedTask, kinds};
+use crate::drivers::clock::Clock;
 use crate::engine::{Engine, History, Outcome, Probe, Registry, TaskContext, TaskError, TaskKind};
 use crate::events::Bus;
 use crate::managers::Managers;
 use crate::managers::changes::Changes;
+use crate::managers::hardware::{self, Hardware};
 use crate::managers::interfaces::Interfaces;
 use crate::managers::system::System;
 use crate::store::Store;
 use serde_json::{Value, json};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,10 +29,10 @@ impl House {
     pub fn build(
         dirs: &Dirs,
         settings: &Settings,
-        _board: Option<&str>,
+        board: Option<&str>,
         store: Arc<Store>,
     ) -> Result<Self, StartError> {
-        let bus = Bus::new(|| crate::drivers::clock::Clock::system().now());
+        let bus = Bus::new(|| Clock::system().now());
         let developer_mode = !nix::unistd::geteuid().is_root();
         let mut registry = Registry::default();
         registry.add(MarkSeeded);
@@ -40,7 +43,24 @@ impl House {
         let engine = Engine::new(Arc::clone(&store), Arc::clone(&bus), registry, history);
         let system = Arc::new(System::new(dirs, developer_mode));
         let interfaces = Arc::new(Interfaces::new(Arc::clone(&store), system.facts().on_classic));
+        let of_settings = match (&settings.board.name, &settings.board.file) {
+            (Some(name), _) => Some(name.clone()),
+            // A path that cannot be taken for a name.
+            (None, Some(file)) => Some(Path::new(".").join(file).display().to_string()),
+            (None, None) => None,
+        };
+        let board = hardware::choose_board(board.or(of_settings.as_deref()))
+            .map_err(|error| StartError::Board(error.to_string()))?;
+        let hardware = Hardware::open(
+            board,
+            dirs,
+            Arc::clone(&store),
+            Arc::clone(&bus),
+            &Clock::system(),
+            tokio::runtime::Handle::current(),
+        );
         let managers = Arc::new(Managers {
+            hardware,
             changes: Arc::new(Changes::new(Arc::clone(&engine))),
             interfaces,
             system,
@@ -55,7 +75,7 @@ impl House {
 
     /// The board's name, for the ready line.
     pub fn board_name(&self) -> String {
-        String::from("none")
+        String::from(self.managers.hardware.board_name().unwrap_or("none"))
     }
 
     /// Apps get control groups of their own here.
@@ -64,7 +84,12 @@ impl House {
     }
 
     /// Makes the system equal to the store; after `patience` the start goes on and this ends by itself.
-    pub async fn reconcile(&self, _restored: bool, _patience: Duration) {}
+    pub async fn reconcile(&self, _restored: bool, _patience: Duration) {
+        let targets = self.managers.interfaces.targets(&self.store.world());
+        for (connection, fault) in self.managers.hardware.restore(&targets) {
+            log::error!("{connection}: {fault}");
+        }
+    }
 
     /// The first start of a device without a seed folder: change `seed`, done at once (decision 14).
     pub async fn seed(&self) {
@@ -85,6 +110,7 @@ impl House {
 
     /// Lets go of everything in order: services, lines, the store.
     pub async fn leave(&self) {
+        self.managers.hardware.release_all();
         self.store.close();
     }
 }

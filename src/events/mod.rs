@@ -119,9 +119,14 @@ impl Bus {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The present moment as events are stamped with it.
+    pub fn now(&self) -> Timestamp {
+        self.clock.map_or(Timestamp(0), |now| now())
+    }
+
     /// Tells the readers.
     pub fn publish(&self, kind: &'static str, audience: Audience, data: Value) -> u64 {
-        let time = self.clock.map_or(Timestamp(0), |now| now());
+        let time = self.now();
         let mut ring = self.ring();
         ring.last += 1;
         let seq = ring.last;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub struct Managers {
     pub changes: Arc<changes::Changes>,
     pub interfaces: Arc<interfaces::Interfaces>,
+    pub hardware: Arc<hardware::Hardware>,
     pub system: Arc<system::System>,
     /// The bus on which all of them tell what happens.
     pub events: Arc<crate::events::Bus>,
@@ -32,7 +33,16 @@ impl Managers {
             Registry::default(),
             History::default(),
         );
+        let hardware = hardware::Hardware::open(
+            crate::config::board::built_in("sim").and_then(Result::ok),
+            dirs,
+            Arc::clone(store),
+            Arc::clone(&bus),
+            &crate::drivers::clock::Clock::system(),
+            tokio::runtime::Handle::current(),
+        );
         Arc::new(Self {
+            hardware,
             changes: Arc::new(changes::Changes::new(engine)),
             interfaces: Arc::new(interfaces::Interfaces::new(Arc::clone(store), true)),
             system: Arc::new(system::System::new(dirs, false)),

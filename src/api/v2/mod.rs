@@ -7,6 +7,7 @@ mod debug;
 mod duration;
 mod envelope;
 mod find;
+mod hardware;
 mod interfaces;
 pub mod multipart;
 mod notices;

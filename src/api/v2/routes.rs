@@ -2,8 +2,8 @@
 
 use super::call::Call;
 use super::envelope::Reply;
-use super::{changes, connections, debug, find, interfaces, notices, stream, system, warnings};
-use crate::access::Access::{self, Authenticated, Open, OpenOrSnap};
+use super::{changes, connections, debug, find, hardware, interfaces, notices, stream, system, warnings};
+use crate::access::Access::{self, Authenticated, AuthenticatedOrSnap, Open, OpenOrSnap};
 use axum::http::Method;
 use futures_util::future::BoxFuture;
 
@@ -96,5 +96,14 @@ pub static ROUTES: &[Route] = &[
         .post(Authenticated, handler!(warnings::act)),
     route("/v2/notices").get(Open, handler!(notices::list)),
     route("/v2/notices/{id}").get(Open, handler!(notices::one)),
+    route("/v2/hardware").get(OpenOrSnap, handler!(hardware::all)),
+    route("/v2/hardware/lines/{name}")
+        .get(OpenOrSnap, handler!(hardware::line))
+        .post(AuthenticatedOrSnap, handler!(hardware::act_on_line)),
+    route("/v2/hardware/leds/{name}")
+        .get(OpenOrSnap, handler!(hardware::led))
+        .post(AuthenticatedOrSnap, handler!(hardware::act_on_led)),
+    route("/v2/hardware/events").get(OpenOrSnap, handler!(hardware::events)),
+    route("/v2/hardware/sim/lines/{name}").post(Authenticated, handler!(hardware::drive)),
     route("/v2/events").get(OpenOrSnap, handler!(stream::all)),
 ];

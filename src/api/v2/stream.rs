@@ -63,6 +63,32 @@ fn event(event: &Event, dropped: u64) -> Option<Bytes> {
 /// An answer that tells events until the client goes or the agent ends. `kinds` are what is told when the query does
 /// not say `types`; `since` in the query asks for what came after that number as far as it is still known.
 pub fn events(call: &Call, kinds: &[&str]) -> Result<Reply, Fault> {
+    let reader = reader(call, kinds)?;
+    Ok(json_seq(told(reader).take_until(call.stopping())))
+}
+
+/// The same with a first record of `kind` that tells what `state` says. The state is looked at when the reader is there,
+/// so that nothing is missed in between.
+pub fn events_after_state(
+    call: &Call,
+    kinds: &[&str],
+    kind: &'static str,
+    state: impl FnOnce() -> Result<Value, Fault>,
+) -> Result<Reply, Fault> {
+    let seq = call.managers.events.last();
+    let reader = reader(call, kinds)?;
+    let first = record(&EventBody {
+        seq,
+        time: call.managers.events.now().rfc3339(),
+        kind,
+        data: &state()?,
+        dropped: 0,
+    })?;
+    let records = stream::iter([first]).chain(told(reader));
+    Ok(json_seq(records.take_until(call.stopping())))
+}
+
+fn reader(call: &Call, kinds: &[&str]) -> Result<Reader, Fault> {
     let asked = call.query.list("types");
     let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
     if let Some(foreign) = asked.iter().find(|kind| !is_within(kind, kinds)) {
@@ -81,8 +107,7 @@ pub fn events(call: &Call, kinds: &[&str]) -> Result<Reply, Fault> {
     };
     let wanted = if asked.is_empty() { kinds } else { &asked };
     let filter = Filter::of(&call.who, wanted);
-    let reader = call.managers.events.subscribe(filter, since);
-    Ok(json_seq(told(reader).take_until(call.stopping())))
+    Ok(call.managers.events.subscribe(filter, since))
 }
 
 /// Without `kinds` everything is within; else the kind itself or a part of one.

@@ -54,6 +54,9 @@ impl Hardware {
         target: &Target,
         safe: Option<u8>,
     ) -> Result<Vec<Grant>, Fault> {
+        if let Target::Chip { .. } = target {
+            self.load_aggregator();
+        }
         let mut state = self.state();
         if state.closed {
             return Err(Fault::new(
@@ -140,10 +143,10 @@ impl Hardware {
 
     /// Takes everything again at start: connections, then what was configured for free lines and LEDs. Answers what
     /// could not be taken; the rest is.
-    pub fn restore(&self, connections: &[(ConnRef, Target)]) -> Vec<(ConnRef, Fault)> {
+    pub fn restore(&self, connections: &[(ConnRef, Target, Option<u8>)]) -> Vec<(ConnRef, Fault)> {
         let mut failed = Vec::new();
-        for (connection, target) in connections {
-            if let Err(fault) = self.attach(connection, target, None) {
+        for (connection, target, safe) in connections {
+            if let Err(fault) = self.attach(connection, target, *safe) {
                 failed.push((connection.clone(), fault));
             }
         }
@@ -360,11 +363,15 @@ impl Hardware {
         if self.is_simulated() || !nix::unistd::geteuid().is_root() {
             return None;
         }
+        aggregators().way()
+    }
+
+    /// Asks for the kernel's module where it may help; before the lock is taken, since that may last.
+    fn load_aggregator(&self) {
         let kernel = aggregators();
-        kernel.way().or_else(|| {
+        if !self.is_simulated() && nix::unistd::geteuid().is_root() && kernel.way().is_none() {
             kernel.load();
-            kernel.way()
-        })
+        }
     }
 
     #[allow(clippy::too_many_arguments)] // One caller; the parts of one `Wanted`.

@@ -535,8 +535,8 @@ async fn what_was_configured_is_there_after_a_restart() {
     let (hardware, _chips) = open(board, &bench.dirs, &bench.store, &bench.bus);
     let missing = connection("a1:b", "pi:gone");
     let failed = hardware.restore(&[
-        (it.clone(), Target::BoolFile(PIN_13.into())),
-        (missing.clone(), Target::Number(99)),
+        (it.clone(), Target::BoolFile(PIN_13.into()), None),
+        (missing.clone(), Target::Number(99), None),
     ]);
     assert_eq!(failed.len(), 1);
     assert_eq!(failed[0].0, missing);
