@@ -27,6 +27,7 @@ fn main() -> ExitCode {
             board: daemon.board,
             config: daemon.config,
         }),
+        Command::Here(Here::Check { deep }) => app::check(&common.root, deep, common.json),
         Command::Here(Here::Run(run)) => {
             let mut words = run.words.into_iter();
             confine::run(&confine::Run {

@@ -57,6 +57,12 @@ pub enum Here {
     Daemon(Daemon),
     /// Run an app of a snap
     Run(Run),
+    /// Look whether the system is as the state says
+    Check {
+        /// Also hash every snap file again
+        #[arg(long)]
+        deep: bool,
+    },
 }
 
 /// What is asked of the agent, and what is known about asking.

@@ -7,10 +7,12 @@ mod history;
 mod load;
 mod recovery;
 mod tx;
+mod verify;
 mod world;
 
 pub use recovery::{BackupError, OpenReport};
 pub use tx::{NOTICE_EXPIRE, Tx};
+pub use verify::verify;
 pub use world::{Counters, READY_IN_MEMORY, World};
 
 use crate::domain::{Dirs, Timestamp};

@@ -181,16 +181,6 @@ impl Store {
         result.map_err(|error| BackupError(error.to_string()))
     }
 
-    /// `PRAGMA integrity_check` of a database that no agent needs to run on; what it finds, or nothing.
-    pub fn verify_file(path: &Path) -> Result<Vec<String>, StoreError> {
-        let connection = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        let mut statement = connection.prepare("PRAGMA integrity_check")?;
-        let lines: Vec<String> = statement
-            .query_map([], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        Ok(lines.into_iter().filter(|line| line != "ok").collect())
-    }
-
     /// The state of a database as it lies there, without a writer (for `pinion check`).
     pub fn read_file(path: &Path) -> Result<super::World, StoreError> {
         let connection = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
