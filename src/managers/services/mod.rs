@@ -199,6 +199,16 @@ impl Services {
         Ok(())
     }
 
+    /// Notes whether services start with their snap.
+    pub async fn set_enabled(&self, snap: &SnapName, names: Vec<String>, enabled: bool) -> Result<(), Fault> {
+        let snap = snap.clone();
+        let noted = self
+            .around
+            .store
+            .commit_async(move |tx| tasks::set_disabled(tx, &snap, &names, !enabled));
+        noted.await.map_err(|error| Fault::internal(error.to_string()))
+    }
+
     /// Waits for one of these on a thread that may block, as a task's handler is on.
     pub fn wait_for<T>(&self, work: impl Future<Output = T>) -> T {
         self.runtime.block_on(work)

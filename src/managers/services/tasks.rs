@@ -206,7 +206,7 @@ impl TaskKind for ServiceControl {
 }
 
 /// Notes which services do not start with their snap.
-fn set_disabled(
+pub(super) fn set_disabled(
     tx: &mut Tx<'_>,
     snap: &SnapName,
     names: &[String],

@@ -1,0 +1,272 @@
+//! Hooks: what a snap runs at the steps of its life (contract: snaps-and-assertions, section 3; confinement,
+//! section 1.6).
+
+use super::context::HookContext;
+use super::{Settings, cookies, system};
+use crate::confine::tag_of_hook;
+use crate::domain::{SnapName, kinds};
+use crate::drivers::process::{self, End, Job, Reason};
+use crate::engine::{Outcome, Probe, Registry, TaskContext, TaskError, TaskKind};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Under which name the configuration before a hook is kept for its undo.
+const BEFORE: &str = "config-before";
+
+/// What a run-hook task is to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct HookParams {
+    pub snap: SnapName,
+    pub hook: String,
+    /// A snap without the hook is fine.
+    #[serde(default)]
+    pub optional: bool,
+    /// The hook's failure is told and then forgotten.
+    #[serde(default)]
+    pub ignore_error: bool,
+    /// Milliseconds.
+    #[serde(default)]
+    pub timeout: Option<u64>,
+    /// The hook that takes it back.
+    #[serde(default)]
+    pub undo_hook: Option<String>,
+    /// Configuration that the hook sees, and that is kept if it succeeds.
+    #[serde(default)]
+    pub patch: Map<String, Value>,
+}
+
+/// How long a hook may run.
+fn time_limit(params: &HookParams) -> Duration {
+    match (params.timeout, params.hook.as_str()) {
+        (Some(milliseconds), _) => Duration::from_millis(milliseconds),
+        (None, "configure") => Duration::from_secs(5 * 60),
+        (None, "check-health") => Duration::from_secs(30),
+        (None, _) => Duration::from_secs(10 * 60),
+    }
+}
+
+/// The contract lets these fail without harm.
+fn is_forgiven(params: &HookParams) -> bool {
+    params.ignore_error || params.hook == "remove" || params.hook.starts_with("disconnect-")
+}
+
+impl Settings {
+    /// Adds the task kinds of hooks.
+    pub fn register(self: &Arc<Self>, registry: &mut Registry) {
+        registry.add(RunHook(self.clone()));
+    }
+
+    /// Runs a hook of a snap's current revision to its end, on this thread.
+    fn run_hook(
+        &self,
+        task: &TaskContext,
+        params: &HookParams,
+        hook: &str,
+    ) -> Result<Arc<HookContext>, TaskError> {
+        let world = task.world();
+        let snap = &params.snap;
+        let document = world
+            .config
+            .get(snap)
+            .map_or(Value::Null, |known| Value::clone(known));
+        let context = Arc::new(HookContext::new(snap.clone(), hook, document));
+        context
+            .patch(&params.patch)
+            .map_err(|error| TaskError::new(error.to_string()))?;
+        let has_hook = world
+            .snap(snap.as_str())
+            .and_then(|record| record.info())
+            .is_some_and(|info| info.hooks.contains_key(hook));
+        if !has_hook {
+            if params.optional || hook != params.hook {
+                return Ok(context);
+            }
+            return Err(TaskError::new(format!(
+                "snap {:?} has no {hook:?} hook",
+                snap.as_str()
+            )));
+        }
+        self.services.write_launch(&world, snap)?;
+        let cookie = cookies::new()?;
+        self.enter(&cookie, context.clone());
+        let run = self.hook_job(snap, hook, &cookie).and_then(|job| {
+            let aborted = || task.is_aborted();
+            process::run(&job, time_limit(params), Some(&aborted))
+        });
+        self.leave(&cookie);
+        let run = run.map_err(|error| TaskError::new(format!("run hook {hook:?}: {error}")))?;
+        match failure(&run, time_limit(params)) {
+            None => Ok(context),
+            Some(text) => Err(TaskError::new(format!("run hook {hook:?}: {text}"))),
+        }
+    }
+
+    fn hook_job(&self, snap: &SnapName, hook: &str, cookie: &str) -> std::io::Result<Job> {
+        let group = match self.services.groups() {
+            Some(tree) => Some(tree.group(&tag_of_hook(snap, hook))?),
+            None => None,
+        };
+        Ok(Job {
+            program: self.services.launcher().to_owned(),
+            args: vec![
+                "run".into(),
+                "--root".into(),
+                self.dirs.root().into(),
+                "--hook".into(),
+                hook.into(),
+                snap.as_str().into(),
+            ],
+            env: vec![
+                process::variable("LANG", "C.UTF-8"),
+                process::variable("SNAP_COOKIE", cookie),
+                process::variable("SNAP_CONTEXT", cookie),
+            ],
+            cwd: "/".into(),
+            group,
+            owner: self.services.process_owner(),
+        })
+    }
+}
+
+/// What a failed run is told by: its output, in the contract's form, or its end.
+fn failure(run: &process::Run, limit: Duration) -> Option<String> {
+    let mut output = process::text(&run.output).trim().to_owned();
+    if run.dropped > 0 {
+        output.push_str(&format!("\n<{} bytes more were printed>", run.dropped));
+    }
+    let end = match run.reason {
+        Reason::Ended(End::Exited(0)) => return None,
+        Reason::Ended(end) => end.to_string(),
+        Reason::TimedOut => {
+            output.push_str(&format!("\n<exceeded maximum runtime of {}>", go_duration(limit)));
+            String::new()
+        }
+        Reason::Aborted => {
+            output.push_str("\n<aborted>");
+            String::new()
+        }
+    };
+    let output = output.trim();
+    Some(if output.is_empty() {
+        end
+    } else if output.contains('\n') {
+        format!("\n-----\n{output}\n-----")
+    } else {
+        output.to_owned()
+    })
+}
+
+/// A duration as the contract writes it: `10m0s`, `30s`, `0.5s`.
+fn go_duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match (seconds / 60, seconds % 60) {
+        (0, 0) => format!("{}ms", time.as_millis()),
+        (0, seconds) => format!("{seconds}s"),
+        (minutes, seconds) => format!("{minutes}m{seconds}s"),
+    }
+}
+
+/// `run-hook`. A hook cannot be promised to run only once: after a kill of the agent it runs again from its start.
+struct RunHook(Arc<Settings>);
+
+impl RunHook {
+    /// Keeps what the hook has configured, and orders what it has asked for.
+    fn keep(task: &TaskContext, params: &HookParams, context: &HookContext) -> Result<(), TaskError> {
+        if let Some(document) = context.changed() {
+            let world = task.world();
+            let before = world.config.get(&params.snap).map(|known| Value::clone(known));
+            if task.memory::<Value>(BEFORE).is_none() {
+                task.remember(BEFORE, before.unwrap_or(Value::Null))?;
+            }
+            let snap = params.snap.clone();
+            task.with_commit(move |tx| tx.put_config(&snap, document));
+        }
+        task.inject(context.queued());
+        Ok(())
+    }
+}
+
+impl TaskKind for RunHook {
+    fn kind(&self) -> &'static str {
+        kinds::RUN_HOOK
+    }
+
+    fn perform(&self, task: &TaskContext) -> Result<Outcome, TaskError> {
+        let mut params: HookParams = task.params()?;
+        if params.snap == *system::STORED {
+            return system::perform(task, &params).map(|()| Outcome::Done);
+        }
+        // Only what a request has set asks for the hook.
+        params.optional |= params.hook == "configure" && params.patch.is_empty();
+        match self.0.run_hook(task, &params, &params.hook) {
+            Ok(context) => Self::keep(task, &params, &context)?,
+            Err(error) if is_forgiven(&params) && !task.is_aborted() => {
+                task.error(format!("ignoring failure in hook {:?}: {error}", params.hook));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn can_undo(&self) -> bool {
+        true
+    }
+
+    fn undo(&self, task: &TaskContext) -> Result<(), TaskError> {
+        let params: HookParams = task.params()?;
+        if let Some(before) = task.memory::<Value>(BEFORE) {
+            let snap = params.snap.clone();
+            task.with_commit(move |tx| match before {
+                Value::Null => tx.delete_config(&snap),
+                before => tx.put_config(&snap, before),
+            });
+        }
+        if let Some(hook) = &params.undo_hook
+            && let Err(error) = self.0.run_hook(task, &params, hook)
+        {
+            task.error(format!("ignoring failure in hook {hook:?}: {error}"));
+        }
+        Ok(())
+    }
+
+    fn probe(&self, _task: &TaskContext) -> Probe {
+        Probe::NoEffect
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(reason: Reason, output: &str) -> process::Run {
+        process::Run {
+            reason,
+            output: output.as_bytes().to_vec(),
+            dropped: 0,
+        }
+    }
+
+    #[test]
+    fn failures_have_the_contracts_form() {
+        // contract: confinement, section 1.6
+        let limit = Duration::from_secs(600);
+        let failed = Reason::Ended(End::Exited(3));
+        let text = |reason, output| failure(&run(reason, output), limit);
+        assert_eq!(text(Reason::Ended(End::Exited(0)), "x"), None);
+        assert_eq!(
+            text(failed, "out-text\nerr-text\n").as_deref(),
+            Some("\n-----\nout-text\nerr-text\n-----")
+        );
+        assert_eq!(text(failed, "one line\n").as_deref(), Some("one line"));
+        assert_eq!(text(failed, "").as_deref(), Some("exit status 3"));
+        assert_eq!(
+            text(Reason::TimedOut, "").as_deref(),
+            Some("<exceeded maximum runtime of 10m0s>")
+        );
+        assert_eq!(go_duration(Duration::from_secs(30)), "30s");
+        assert_eq!(go_duration(Duration::from_millis(500)), "500ms");
+    }
+}

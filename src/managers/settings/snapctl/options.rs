@@ -1,0 +1,158 @@
+//! `get`, `set` and `unset`.
+
+use super::super::config::{self, ConfigError};
+use super::{Caller, Flags, SnapctlOutput};
+use crate::domain::{Fault, SnapName};
+use crate::managers::settings::Settings;
+use crate::store::StoreError;
+use serde_json::{Map, Value};
+
+fn refused(error: &ConfigError) -> Fault {
+    Fault::bad(error.to_string())
+}
+
+/// A plug or slot, written with a colon; its attributes are for interface hooks.
+fn is_end(word: &str) -> bool {
+    word.starts_with(':')
+}
+
+impl Settings {
+    fn document(&self, caller: &Caller<'_>) -> Value {
+        match &caller.hook {
+            Some(hook) => hook.document(),
+            None => {
+                let world = self.store.world();
+                world
+                    .config
+                    .get(&caller.snap)
+                    .map_or(Value::Null, |known| Value::clone(known))
+            }
+        }
+    }
+
+    pub(super) fn get(&self, caller: &Caller<'_>, flags: &Flags) -> Result<SnapctlOutput, Fault> {
+        let (as_document, typed) = (flags.has("d"), flags.has("t"));
+        if as_document && typed {
+            return Err(Fault::bad("cannot use -d and -t together"));
+        }
+        let keys = &flags.words;
+        match keys.first() {
+            None => return Err(Fault::bad("get which option?")),
+            Some(first) if first.is_empty() => return Err(Fault::bad("get which option?")),
+            Some(first) if is_end(first) => {
+                return Err(Fault::bad(
+                    "interface attributes can only be read during the execution of interface hooks",
+                ));
+            }
+            Some(_) => {}
+        }
+        let document = self.document(caller);
+        let mut found = Map::new();
+        for key in keys {
+            let value = config::get(caller.snap.as_str(), &document, key).map_err(|error| refused(&error))?;
+            if let Some(value) = value {
+                found.insert(key.clone(), value.clone());
+            }
+        }
+        let text = if as_document || keys.len() > 1 {
+            config::with_tabs(&Value::Object(found))
+        } else {
+            shown(found.into_iter().next().map(|(_, value)| value), typed)
+        };
+        Ok(SnapctlOutput::printed(text + "\n"))
+    }
+
+    pub(super) async fn set(&self, caller: &Caller<'_>, flags: &Flags) -> Result<SnapctlOutput, Fault> {
+        let (as_string, typed) = (flags.has("s"), flags.has("t"));
+        if as_string && typed {
+            return Err(Fault::bad("cannot use -t and -s together"));
+        }
+        if flags.words.is_empty() {
+            return Err(Fault::bad("set which option?"));
+        }
+        if is_end(&flags.words[0]) {
+            return Err(Fault::bad(
+                "interface attributes can only be set during the execution of prepare hooks",
+            ));
+        }
+        let mut patch = Map::new();
+        for word in &flags.words {
+            if let Some(key) = word.strip_suffix('!').filter(|key| !key.is_empty()) {
+                patch.insert(key.to_owned(), Value::Null);
+                continue;
+            }
+            let (key, text) = word
+                .split_once('=')
+                .filter(|(key, _)| !key.is_empty())
+                .ok_or_else(|| Fault::bad(format!("invalid parameter: {word:?} (want key=value)")))?;
+            patch.insert(key.to_owned(), parsed(text, as_string, typed)?);
+        }
+        self.store_patch(caller, patch).await
+    }
+
+    pub(super) async fn unset(&self, caller: &Caller<'_>, flags: &Flags) -> Result<SnapctlOutput, Fault> {
+        if flags.words.is_empty() {
+            return Err(Fault::bad("unset which option?"));
+        }
+        let patch = flags.words.iter().map(|key| (key.clone(), Value::Null)).collect();
+        self.store_patch(caller, patch).await
+    }
+
+    /// Keeps a patch: in the hook until it succeeds, else at once. As the contract has it, one wrong key drops the
+    /// whole command silently.
+    async fn store_patch(
+        &self,
+        caller: &Caller<'_>,
+        patch: Map<String, Value>,
+    ) -> Result<SnapctlOutput, Fault> {
+        if let Some(hook) = &caller.hook {
+            if let Err(error) = hook.patch(&patch) {
+                log::info!("snap {} sets nothing: {error}", caller.snap);
+            }
+            return Ok(SnapctlOutput::default());
+        }
+        let snap: SnapName = caller.snap.clone();
+        let patched = self
+            .store
+            .commit_async(move |tx| {
+                let document = tx
+                    .world()
+                    .config
+                    .get(&snap)
+                    .map_or(Value::Null, |known| Value::clone(known));
+                match config::patch(snap.as_str(), &document, &patch) {
+                    Ok(patched) if patched == document => Ok(()),
+                    Ok(patched) => tx.put_config(&snap, patched),
+                    Err(error) => Err(StoreError::Refused(error.to_string())),
+                }
+            })
+            .await;
+        match patched {
+            Ok(()) => {}
+            Err(StoreError::Refused(reason)) => log::info!("snap {} sets nothing: {reason}", caller.snap),
+            Err(error) => return Err(Fault::internal(error.to_string())),
+        }
+        Ok(SnapctlOutput::default())
+    }
+}
+
+/// One value as `get` prints it: text as it is, everything else as JSON; nothing for what is not there.
+fn shown(value: Option<Value>, typed: bool) -> String {
+    match value {
+        None if typed => String::from("null"),
+        None => String::new(),
+        Some(Value::String(text)) if !typed => text,
+        Some(value) => config::with_tabs(&value),
+    }
+}
+
+fn parsed(text: &str, as_string: bool, typed: bool) -> Result<Value, Fault> {
+    if as_string {
+        return Ok(Value::String(text.to_owned()));
+    }
+    match serde_json::from_str(text) {
+        Ok(value) => Ok(value),
+        Err(_) if !typed => Ok(Value::String(text.to_owned())),
+        Err(error) => Err(Fault::bad(format!("failed to parse JSON: {error}"))),
+    }
+}
