@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use pinion::cli::args::{Cli, Command, Here};
+use pinion::managers::snaps::pack::pack;
 use pinion::{app, cli, confine};
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,12 +11,7 @@ fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().collect();
     let called = args.first().map(Path::new).and_then(Path::file_name);
     if called.is_some_and(|name| name == "snapctl") {
-        let args: Vec<String> = args
-            .iter()
-            .skip(1)
-            .map(|arg| arg.to_string_lossy().into_owned())
-            .collect();
-        return cli::snapctl::run(&args);
+        return cli::snapctl::run(&args[1..]);
     }
     let Cli { common, command } = Cli::parse_from(args);
     match command {
@@ -39,5 +35,9 @@ fn main() -> ExitCode {
                 args: words.collect(),
             })
         }
+        Command::Here(Here::Pack { dir, out }) => match pack(&dir, out.as_deref()) {
+            Ok(made) => cli::packed(&common, &made.path, made.size, &made.warnings),
+            Err(error) => cli::failed(&common, &error),
+        },
     }
 }

@@ -63,6 +63,14 @@ pub enum Here {
         #[arg(long)]
         deep: bool,
     },
+    /// Make a snap file from a folder
+    Pack {
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+        /// The file, or the folder for it [default: NAME_VERSION_ARCH.snap here]
+        #[arg(value_name = "OUT")]
+        out: Option<PathBuf>,
+    },
 }
 
 /// What is asked of the agent, and what is known about asking.

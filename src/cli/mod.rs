@@ -19,9 +19,28 @@ use crate::client::Client;
 use crate::domain::Dirs;
 use args::{Ask, Common};
 use commands::{changes, connections, hardware, services, snaps, system};
+use serde_json::json;
 use session::{Failure, Outcome, Session};
 use std::path::Path;
 use std::process::ExitCode;
+
+/// Tells what was packed.
+pub fn packed(common: &Common, path: &Path, size: u64, warnings: &[String]) -> ExitCode {
+    let session = session(common);
+    for warning in warnings {
+        session.remark(format_args!("warning: {warning}"));
+    }
+    let outcome = match common.json {
+        true => session.print_json(&json!({"path": path, "size": size, "warnings": warnings})),
+        false => session.say(format_args!("built: {}", path.display())),
+    };
+    ended(&session, common, outcome)
+}
+
+/// Tells why something was not done.
+pub fn failed(common: &Common, error: &dyn std::error::Error) -> ExitCode {
+    ended(&session(common), common, Err(Failure::new(error.to_string())))
+}
 
 /// Runs a command that talks to the agent.
 pub fn run(common: &Common, command: &Ask) -> ExitCode {
@@ -31,14 +50,16 @@ pub fn run(common: &Common, command: &Ask) -> ExitCode {
         Ok(runtime) => runtime.block_on(dispatch(&session, command)),
         Err(error) => Err(Failure::new(format!("cannot start: {error}"))),
     };
+    if outcome.is_ok() && !matches!(command, Ask::Warnings { .. } | Ask::Okay) {
+        session.remind_of_warnings();
+    }
+    ended(&session, common, outcome)
+}
+
+/// The last words and the exit code of a command.
+fn ended(session: &Session, common: &Common, outcome: Outcome) -> ExitCode {
     match outcome {
-        Ok(()) => {
-            if !matches!(command, Ask::Warnings { .. } | Ask::Okay) {
-                session.remind_of_warnings();
-            }
-            ExitCode::SUCCESS
-        }
-        Err(Failure::OutputClosed) => ExitCode::SUCCESS,
+        Ok(()) | Err(Failure::OutputClosed) => ExitCode::SUCCESS,
         Err(Failure::Absent(text)) => {
             let said = maintenance(&common.root)
                 .map_or(String::new(), |said| format!(" (before it went it said: {said})"));

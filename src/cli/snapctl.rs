@@ -6,6 +6,7 @@ use crate::client::{Client, ClientError};
 use crate::domain::Dirs;
 use serde_json::{Value, json};
 use std::env;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -13,7 +14,11 @@ use std::process::ExitCode;
 const SOCKET: &str = "PINION_SNAP_SOCKET";
 
 /// Runs `snapctl ARGS…`.
-pub fn run(args: &[String]) -> ExitCode {
+pub fn run(args: &[OsString]) -> ExitCode {
+    let args: Vec<String> = args
+        .iter()
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
     if args.is_empty() {
         return told(&Told::failure(String::from(
             "error: snapctl cannot run without args\n",
@@ -35,7 +40,7 @@ pub fn run(args: &[String]) -> ExitCode {
         if is_stream {
             follow(&client, args.get(1).map(String::as_str)).await
         } else {
-            ask(&client, &cookie, args).await
+            ask(&client, &cookie, &args).await
         }
     }))
 }
