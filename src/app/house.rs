@@ -10,6 +10,7 @@ use crate::managers::Managers;
 use crate::managers::changes::Changes;
 use crate::managers::hardware::{self, Hardware};
 use crate::managers::interfaces::Interfaces;
+use crate::managers::services::Services;
 use crate::managers::system::System;
 use crate::store::Store;
 use serde_json::{Value, json};
@@ -34,15 +35,6 @@ impl House {
     ) -> Result<Self, StartError> {
         let bus = Bus::new(|| Clock::system().now());
         let developer_mode = !nix::unistd::geteuid().is_root();
-        let mut registry = Registry::default();
-        registry.add(MarkSeeded);
-        let history = History {
-            seconds: i64::from(settings.history.hours) * 3600,
-            changes: settings.history.changes,
-        };
-        let engine = Engine::new(Arc::clone(&store), Arc::clone(&bus), registry, history);
-        let system = Arc::new(System::new(dirs, developer_mode));
-        let interfaces = Arc::new(Interfaces::new(Arc::clone(&store), system.facts().on_classic));
         let of_settings = match (&settings.board.name, &settings.board.file) {
             (Some(name), _) => Some(name.clone()),
             // A path that cannot be taken for a name.
@@ -59,10 +51,37 @@ impl House {
             &Clock::system(),
             tokio::runtime::Handle::current(),
         );
+        let given = Arc::clone(&hardware);
+        let services = Services::new(
+            dirs.clone(),
+            Arc::clone(&store),
+            Arc::clone(&bus),
+            Arc::new(move |snap| given.grants_of(snap)),
+            std::env::current_exe()?,
+        );
+        let system = Arc::new(System::new(dirs, developer_mode));
+        let interfaces = Interfaces::new(
+            Arc::clone(&store),
+            Arc::clone(&hardware),
+            Arc::clone(&services),
+            Arc::clone(&bus),
+            dirs.clone(),
+            system.facts().on_classic,
+        );
+        let mut registry = Registry::default();
+        registry.add(MarkSeeded);
+        services.register(&mut registry);
+        interfaces.register(&mut registry);
+        let history = History {
+            seconds: i64::from(settings.history.hours) * 3600,
+            changes: settings.history.changes,
+        };
+        let engine = Engine::new(Arc::clone(&store), Arc::clone(&bus), registry, history);
         let managers = Arc::new(Managers {
-            hardware,
             changes: Arc::new(Changes::new(Arc::clone(&engine))),
             interfaces,
+            hardware,
+            services,
             system,
             events: bus,
         });
@@ -80,15 +99,17 @@ impl House {
 
     /// Apps get control groups of their own here.
     pub fn has_cgroups(&self) -> bool {
-        false
+        self.managers.services.has_groups()
     }
 
     /// Makes the system equal to the store; after `patience` the start goes on and this ends by itself.
     pub async fn reconcile(&self, _restored: bool, _patience: Duration) {
-        let targets = self.managers.interfaces.targets(&self.store.world());
+        let world = self.store.world();
+        let targets = self.managers.interfaces.targets(&world);
         for (connection, fault) in self.managers.hardware.restore(&targets) {
             log::error!("{connection}: {fault}");
         }
+        self.managers.services.reconcile(&world).await;
     }
 
     /// The first start of a device without a seed folder: change `seed`, done at once (decision 14).
@@ -110,6 +131,7 @@ impl House {
 
     /// Lets go of everything in order: services, lines, the store.
     pub async fn leave(&self) {
+        self.managers.services.shutdown().await;
         self.managers.hardware.release_all();
         self.store.close();
     }

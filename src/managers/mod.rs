@@ -16,6 +16,7 @@ pub struct Managers {
     pub changes: Arc<changes::Changes>,
     pub interfaces: Arc<interfaces::Interfaces>,
     pub hardware: Arc<hardware::Hardware>,
+    pub services: Arc<services::Services>,
     pub system: Arc<system::System>,
     /// The bus on which all of them tell what happens.
     pub events: Arc<crate::events::Bus>,
@@ -41,10 +42,27 @@ impl Managers {
             &crate::drivers::clock::Clock::system(),
             tokio::runtime::Handle::current(),
         );
+        let given = Arc::clone(&hardware);
+        let services = services::Services::new(
+            dirs.clone(),
+            Arc::clone(store),
+            Arc::clone(&bus),
+            Arc::new(move |snap| given.grants_of(snap)),
+            std::path::PathBuf::from("/nonexistent/pinion"),
+        );
+        let interfaces = interfaces::Interfaces::new(
+            Arc::clone(store),
+            Arc::clone(&hardware),
+            Arc::clone(&services),
+            Arc::clone(&bus),
+            dirs.clone(),
+            true,
+        );
         Arc::new(Self {
             hardware,
+            services,
             changes: Arc::new(changes::Changes::new(engine)),
-            interfaces: Arc::new(interfaces::Interfaces::new(Arc::clone(store), true)),
+            interfaces,
             system: Arc::new(system::System::new(dirs, false)),
             events: bus,
         })

@@ -4,6 +4,7 @@ pub mod builtin;
 mod plan;
 mod policy;
 mod repository;
+mod tasks;
 mod views;
 
 #[cfg(test)]
@@ -18,7 +19,10 @@ pub use views::{
 };
 
 use crate::domain::hardware::Target;
-use crate::domain::{ConnRef, Fault, Plan, Requester, SnapName};
+use crate::domain::{ConnRef, Dirs, Fault, Plan, Requester, SnapName};
+use crate::events::Bus;
+use crate::managers::hardware::Hardware;
+use crate::managers::services::Services;
 use crate::store::{Store, World};
 use repository::{Connection, Repository};
 use std::sync::Arc;
@@ -26,14 +30,32 @@ use std::sync::Arc;
 /// The manager of connections.
 pub struct Interfaces {
     store: Arc<Store>,
+    hardware: Arc<Hardware>,
+    services: Arc<Services>,
+    bus: Arc<Bus>,
+    dirs: Dirs,
     /// Decision 13: os-release says something else than ubuntu-core.
     classic: bool,
 }
 
 impl Interfaces {
     /// A manager over a store; it reads nothing yet.
-    pub fn new(store: Arc<Store>, classic: bool) -> Self {
-        Self { store, classic }
+    pub fn new(
+        store: Arc<Store>,
+        hardware: Arc<Hardware>,
+        services: Arc<Services>,
+        bus: Arc<Bus>,
+        dirs: Dirs,
+        classic: bool,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            hardware,
+            services,
+            bus,
+            dirs,
+            classic,
+        })
     }
 
     /// Connections and their ends.

@@ -17,7 +17,6 @@ static NO_ATTRIBUTES: LazyLock<Attrs> = LazyLock::new(Attrs::new);
 pub struct End<'w> {
     /// The snap's name as people see it.
     pub snap: SnapName,
-    pub kind: SnapType,
     pub name: &'w str,
     pub interface: &'static Interface,
     /// What its snap says of it; `None` for a slot that the system offers unsaid.
@@ -25,10 +24,9 @@ pub struct End<'w> {
 }
 
 impl<'w> End<'w> {
-    fn declared(snap: &SnapName, info: &'w SnapInfo, end: &'w EndInfo) -> Option<Self> {
+    fn declared(snap: &SnapName, end: &'w EndInfo) -> Option<Self> {
         Some(Self {
             snap: snap.clone(),
-            kind: info.kind,
             name: &end.name,
             interface: builtin::find(&end.interface)?,
             info: Some(end),
@@ -139,14 +137,14 @@ impl<'w> Repository<'w> {
     /// The plug of that name of an active snap.
     pub fn plug(&self, snap: &SnapName, name: &str) -> Option<End<'w>> {
         let info = self.active(snap)?;
-        End::declared(snap, info, info.plugs.get(name)?)
+        End::declared(snap, info.plugs.get(name)?)
     }
 
     /// The slot of that name of an active snap, or one that the system offers.
     pub fn slot(&self, snap: &SnapName, name: &str) -> Option<End<'w>> {
         let declared = self
             .active(snap)
-            .and_then(|info| End::declared(snap, info, info.slots.get(name)?));
+            .and_then(|info| End::declared(snap, info.slots.get(name)?));
         declared.or_else(|| {
             let interface = builtin::find(name)?;
             self.implicit(snap, interface)
@@ -157,7 +155,6 @@ impl<'w> Repository<'w> {
         let offers = self.system.as_ref() == Some(snap) && interface.offered.here(self.classic);
         offers.then(|| End {
             snap: snap.clone(),
-            kind: SnapType::Snapd,
             name: interface.name,
             interface,
             info: None,
@@ -169,7 +166,7 @@ impl<'w> Repository<'w> {
         self.snaps().flat_map(|(name, info)| {
             info.plugs
                 .values()
-                .filter_map(move |end| End::declared(name, info, end))
+                .filter_map(move |end| End::declared(name, end))
         })
     }
 
@@ -178,7 +175,7 @@ impl<'w> Repository<'w> {
         let declared = self.snaps().flat_map(|(name, info)| {
             info.slots
                 .values()
-                .filter_map(move |end| End::declared(name, info, end))
+                .filter_map(move |end| End::declared(name, end))
         });
         let mut slots: Vec<End<'w>> = declared.collect();
         if let Some(system) = &self.system {
@@ -208,11 +205,7 @@ impl<'w> Repository<'w> {
         }
         let info = self.active(snap);
         info.into_iter()
-            .flat_map(|info| {
-                info.slots
-                    .values()
-                    .filter_map(|end| End::declared(snap, info, end))
-            })
+            .flat_map(|info| info.slots.values().filter_map(|end| End::declared(snap, end)))
             .collect()
     }
 
@@ -220,11 +213,7 @@ impl<'w> Repository<'w> {
     pub fn plugs_of(&self, snap: &SnapName) -> Vec<End<'w>> {
         let info = self.active(snap);
         info.into_iter()
-            .flat_map(|info| {
-                info.plugs
-                    .values()
-                    .filter_map(|end| End::declared(snap, info, end))
-            })
+            .flat_map(|info| info.plugs.values().filter_map(|end| End::declared(snap, end)))
             .collect()
     }
 

@@ -12,7 +12,7 @@ use crate::store::World;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-fn name(text: &str) -> SnapName {
+pub(super) fn name(text: &str) -> SnapName {
     SnapName::new(text).unwrap()
 }
 
@@ -26,26 +26,26 @@ fn end(name: &str, interface: &str, attrs: Value) -> EndInfo {
 }
 
 /// A snap's description in the making.
-struct Maker(SnapInfo);
+pub(super) struct Maker(pub SnapInfo);
 
 impl Maker {
-    fn new(snap: &str, kind: SnapType) -> Self {
+    pub fn new(snap: &str, kind: SnapType) -> Self {
         let mut info = SnapInfo::bare(name(snap));
         info.kind = kind;
         Self(info)
     }
 
-    fn plug(mut self, name: &str, interface: &str, attrs: Value) -> Self {
+    pub fn plug(mut self, name: &str, interface: &str, attrs: Value) -> Self {
         self.0.plugs.insert(name.into(), end(name, interface, attrs));
         self
     }
 
-    fn slot(mut self, name: &str, interface: &str, attrs: Value) -> Self {
+    pub fn slot(mut self, name: &str, interface: &str, attrs: Value) -> Self {
         self.0.slots.insert(name.into(), end(name, interface, attrs));
         self
     }
 
-    fn hook(mut self, name: &str) -> Self {
+    pub fn hook(mut self, name: &str) -> Self {
         let hook = HookInfo {
             name: name.into(),
             ..HookInfo::default()
@@ -55,12 +55,13 @@ impl Maker {
     }
 }
 
-fn installed(world: &mut World, maker: Maker) {
+/// The record of a snap that was installed from a file.
+pub(super) fn record_of(maker: Maker) -> SnapRecord {
     let mut info = maker.0;
     validate(&mut info);
     assert_eq!(info.dropped, Vec::<String>::new());
     let revision = Revision::local(1).unwrap();
-    let record = SnapRecord {
+    SnapRecord {
         name: info.name.clone(),
         active: true,
         current: revision,
@@ -76,7 +77,11 @@ fn installed(world: &mut World, maker: Maker) {
         try_mode: false,
         tracking_channel: String::new(),
         disabled_services: Vec::new(),
-    };
+    }
+}
+
+fn installed(world: &mut World, maker: Maker) {
+    let record = record_of(maker);
     Arc::make_mut(&mut world.snaps).insert(record.name.clone(), Arc::new(record));
 }
 
@@ -127,14 +132,14 @@ fn connected(world: &mut World, record: ConnectionRecord) {
     Arc::make_mut(&mut world.connections).insert(record.connection.clone(), Arc::new(record));
 }
 
-fn named(snap: &str, name: &str) -> Vec<Named> {
+pub(super) fn named(snap: &str, name: &str) -> Vec<Named> {
     vec![Named {
         snap: snap.into(),
         name: name.into(),
     }]
 }
 
-fn root() -> Requester {
+pub(super) fn root() -> Requester {
     Requester {
         identity: "uid=0".into(),
         uid: Some(0),

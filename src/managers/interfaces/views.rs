@@ -114,8 +114,9 @@ fn connection_view(connection: &Connection) -> ConnectionView {
         interface: record.interface.clone(),
         manual: !record.auto,
         gadget: record.by_gadget,
-        plug_attrs: merged(&record.plug_static, &record.plug_dynamic),
-        slot_attrs: merged(&record.slot_static, &record.slot_dynamic),
+        // What the snaps say now; a refresh may have changed it since the connection was made.
+        plug_attrs: merged(connection.plug.attrs(), &record.plug_dynamic),
+        slot_attrs: merged(connection.slot.attrs(), &record.slot_dynamic),
     }
 }
 

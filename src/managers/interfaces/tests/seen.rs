@@ -58,7 +58,6 @@ fn connected_ends_only_unless_all_is_asked_for() {
     let mut world = board();
     let plug = ("keyboard-lights", "capslock-led");
     let mut made = record(plug, ("pi", "pin-13"), "bool-file");
-    made.slot_static = json!({"path": "/x"}).as_object().unwrap().clone();
     made.slot_dynamic = json!({"access": "api"}).as_object().unwrap().clone();
     connected(&mut world, made);
     let mut old = record(("keyboard-lights", "net"), ("system", "network"), "network");
@@ -74,7 +73,7 @@ fn connected_ends_only_unless_all_is_asked_for() {
     // section 1: static and dynamic attributes are seen merged
     assert_eq!(
         Value::Object(made.slot_attrs.clone()),
-        json!({"path": "/x", "access": "api"})
+        json!({"path": "/sys/class/leds/USER/brightness", "access": "api"})
     );
     assert_eq!(seen.slots[0].connections, [PlugRef::new(name(plug.0), plug.1)]);
     assert_eq!(seen.plugs[0].connections, [SlotRef::new(name("pi"), "pin-13")]);

@@ -1,0 +1,174 @@
+//! `connect`: the policy is asked, the hardware taken, the connection remembered (contract: interfaces-and-hardware,
+//! section 2, connect steps).
+
+use super::{BEFORE, put_back, with_record};
+use crate::domain::status::TaskStatus;
+use crate::domain::{Attrs, ConnectionRecord, kinds};
+use crate::engine::{Outcome, Probe, TaskContext, TaskError, TaskKind};
+use crate::managers::interfaces::Interfaces;
+use crate::managers::interfaces::plan::ConnectParams;
+use crate::managers::interfaces::policy::{self, Dynamic};
+use crate::managers::interfaces::repository::{End, Repository};
+use serde_json::Value;
+use std::sync::Arc;
+
+pub(super) struct Connect(pub Arc<Interfaces>);
+
+impl TaskKind for Connect {
+    fn kind(&self) -> &'static str {
+        kinds::CONNECT
+    }
+
+    fn perform(&self, task: &TaskContext) -> Result<Outcome, TaskError> {
+        let params: ConnectParams = task.params()?;
+        let key = params.connection.clone();
+        let world = task.world();
+        let view = self.0.view(&world);
+        let (plug, slot) = match self.ends(&view, &params) {
+            Ok(ends) => ends,
+            // What connects by itself may have lost an end meanwhile; nobody asked for it.
+            Err(error) if params.auto => {
+                task.info(error.to_string());
+                return Ok(Outcome::Done);
+            }
+            Err(error) => return Err(error),
+        };
+        let dynamic = dynamic_attributes(task, &plug, &slot);
+        let allowed = policy::check_connection(&view, &plug, &slot, &dynamic);
+        allowed.map_err(TaskError::new)?;
+        if let Some(before) = view.record(&key)
+            && task.memory::<ConnectionRecord>(BEFORE).is_none()
+        {
+            task.remember(BEFORE, before)?;
+        }
+        let mut record = ConnectionRecord {
+            connection: key.clone(),
+            interface: plug.interface.name.to_owned(),
+            auto: params.auto,
+            by_gadget: params.by_gadget,
+            undesired: false,
+            gone: false,
+            plug_static: plug.attrs().clone(),
+            plug_dynamic: dynamic.plug,
+            slot_static: slot.attrs().clone(),
+            slot_dynamic: dynamic.slot,
+        };
+        if self.0.attach(&view, &record)? {
+            // Decision 7: without an aggregator the lines are reached over the socket only.
+            record
+                .slot_dynamic
+                .insert("access".into(), Value::String("api".into()));
+        }
+        let future = with_record(&world, &key, Some(record.clone()));
+        self.0.write_launches(&future, &[plug.snap])?;
+        task.with_commit(move |tx| tx.put_connection(record));
+        Ok(Outcome::Done)
+    }
+
+    fn can_undo(&self) -> bool {
+        true
+    }
+
+    fn undo(&self, task: &TaskContext) -> Result<(), TaskError> {
+        let params: ConnectParams = task.params()?;
+        let key = params.connection;
+        let before: Option<ConnectionRecord> = task.memory(BEFORE);
+        if !before.as_ref().is_some_and(ConnectionRecord::is_established) {
+            self.0.hardware.detach(&key)?;
+        }
+        let future = with_record(&task.world(), &key, before.clone());
+        self.0.write_launches(&future, &[key.plug.snap.clone()])?;
+        task.with_commit(move |tx| put_back(tx, &key, before));
+        Ok(())
+    }
+
+    fn probe(&self, task: &TaskContext) -> Probe {
+        let Ok(params) = task.params::<ConnectParams>() else {
+            return Probe::NoEffect;
+        };
+        self.0.probe_connection(task, &params.connection)
+    }
+
+    fn cleanup(&self, task: &TaskContext) {
+        let params = task.params::<ConnectParams>();
+        if let (Ok(params), TaskStatus::Done) = (params, task.task().status) {
+            self.0.tell(task, &params.connection);
+        }
+    }
+}
+
+impl Connect {
+    /// Both ends, if they are there and of one interface.
+    fn ends<'w>(
+        &self,
+        view: &Repository<'w>,
+        params: &ConnectParams,
+    ) -> Result<(End<'w>, End<'w>), TaskError> {
+        let key = &params.connection;
+        let missing = |side: &str, snap, name: &str| {
+            TaskError::new(format!(
+                "snap \"{}\" has no {side} named {name:?}",
+                view.shown(snap)
+            ))
+        };
+        let plug = view
+            .plug(&view.shown(&key.plug.snap), &key.plug.name)
+            .ok_or_else(|| missing("plug", &key.plug.snap, &key.plug.name))?;
+        let slot = view
+            .slot(&view.shown(&key.slot.snap), &key.slot.name)
+            .ok_or_else(|| missing("slot", &key.slot.snap, &key.slot.name))?;
+        if plug.interface.name == slot.interface.name {
+            return Ok((plug, slot));
+        }
+        Err(TaskError::new(format!(
+            "cannot connect {}:{} ({:?} interface) to {}:{} ({:?} interface)",
+            plug.snap, plug.name, plug.interface.name, slot.snap, slot.name, slot.interface.name
+        )))
+    }
+}
+
+impl Interfaces {
+    /// Whether a connection is remembered as established, and has its hardware if it asks for some.
+    pub(super) fn probe_connection(&self, task: &TaskContext, key: &crate::domain::ConnRef) -> Probe {
+        let world = task.world();
+        let view = self.view(&world);
+        let record = view.record(key).filter(|record| record.is_established());
+        let held = self.hardware.is_attached(key);
+        let Some(record) = record else {
+            return if held { Probe::Partial } else { Probe::Absent };
+        };
+        let connection = view.connection(key, record);
+        let asks = connection.is_some_and(|connection| {
+            matches!(crate::managers::interfaces::target(&connection), Ok(Some(_)))
+        });
+        if asks == held {
+            Probe::Present
+        } else {
+            Probe::Partial
+        }
+    }
+}
+
+/// What the prepare hooks of the two ends have set, which the hook runner keeps with its tasks. A name that the snap
+/// has given a value cannot be set.
+fn dynamic_attributes(task: &TaskContext, plug: &End, slot: &End) -> Dynamic {
+    let set_by = |end: &End, side: &str| -> Attrs {
+        let hook = format!("prepare-{side}-{}", end.name);
+        let change = task.change();
+        let tasks = change.iter().flat_map(|change| &change.tasks);
+        let set = tasks
+            .filter(|other| other.kind == kinds::RUN_HOOK)
+            .filter(|other| other.params.get("hook").and_then(Value::as_str) == Some(hook.as_str()))
+            .filter(|other| other.params.get("snap").and_then(Value::as_str) == Some(end.snap.as_str()))
+            .filter_map(|other| other.memory.get("attributes")?.as_object())
+            .next_back();
+        let set = set.into_iter().flatten();
+        set.filter(|(name, _)| !end.attrs().contains_key(*name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    };
+    Dynamic {
+        plug: set_by(plug, "plug"),
+        slot: set_by(slot, "slot"),
+    }
+}

@@ -1,0 +1,92 @@
+//! `disconnect`: the hardware is given back, and the connection forgotten, or remembered as not wanted (contract:
+//! interfaces-and-hardware, section 2).
+
+use super::{BEFORE, with_record};
+use crate::domain::status::TaskStatus;
+use crate::domain::{ConnectionRecord, kinds};
+use crate::engine::{Outcome, Probe, TaskContext, TaskError, TaskKind};
+use crate::managers::interfaces::Interfaces;
+use crate::managers::interfaces::plan::DisconnectParams;
+use std::sync::Arc;
+
+pub(super) struct Disconnect(pub Arc<Interfaces>);
+
+impl TaskKind for Disconnect {
+    fn kind(&self) -> &'static str {
+        kinds::DISCONNECT
+    }
+
+    fn perform(&self, task: &TaskContext) -> Result<Outcome, TaskError> {
+        let params: DisconnectParams = task.params()?;
+        let key = params.connection;
+        let world = task.world();
+        let Some(before) = world
+            .connections
+            .get(&key)
+            .map(|record| ConnectionRecord::clone(record))
+        else {
+            self.0.hardware.detach(&key)?;
+            return Ok(Outcome::Done);
+        };
+        if task.memory::<ConnectionRecord>(BEFORE).is_none() {
+            task.remember(BEFORE, &before)?;
+        }
+        self.0.hardware.detach(&key)?;
+        let after = remembered(before, params.forget);
+        let future = with_record(&world, &key, after.clone());
+        self.0.write_launches(&future, &[key.plug.snap.clone()])?;
+        task.with_commit(move |tx| super::put_back(tx, &key, after));
+        Ok(Outcome::Done)
+    }
+
+    fn can_undo(&self) -> bool {
+        true
+    }
+
+    fn undo(&self, task: &TaskContext) -> Result<(), TaskError> {
+        let params: DisconnectParams = task.params()?;
+        let Some(before) = task.memory::<ConnectionRecord>(BEFORE) else {
+            return Ok(());
+        };
+        let key = params.connection;
+        let future = with_record(&task.world(), &key, Some(before.clone()));
+        if before.is_established() {
+            self.0.attach(&self.0.view(&future), &before)?;
+        }
+        self.0.write_launches(&future, &[key.plug.snap.clone()])?;
+        task.with_commit(move |tx| tx.put_connection(before));
+        Ok(())
+    }
+
+    fn probe(&self, task: &TaskContext) -> Probe {
+        let Ok(params) = task.params::<DisconnectParams>() else {
+            return Probe::NoEffect;
+        };
+        match self.0.probe_connection(task, &params.connection) {
+            Probe::Present => Probe::Absent,
+            Probe::Absent => Probe::Present,
+            other => other,
+        }
+    }
+
+    fn cleanup(&self, task: &TaskContext) {
+        let params = task.params::<DisconnectParams>();
+        if let (Ok(params), TaskStatus::Done) = (params, task.task().status) {
+            self.0.tell(task, &params.connection);
+        }
+    }
+}
+
+/// What is kept of a connection that ends: an automatic one is remembered as not wanted, so that it is not made again,
+/// unless it is to be forgotten.
+fn remembered(before: ConnectionRecord, forget: bool) -> Option<ConnectionRecord> {
+    if forget || !before.auto {
+        return None;
+    }
+    Some(ConnectionRecord {
+        undesired: true,
+        plug_dynamic: Default::default(),
+        slot_dynamic: Default::default(),
+        ..before
+    })
+}
