@@ -4,6 +4,7 @@
 
 #![allow(dead_code)] // each target uses one of them
 
+use pinion::api::v2::multipart::{BadForm, Event, Form};
 use pinion::config::board::{MAX_LINES, parse_board};
 use pinion::managers::snaps::yaml::parse_snap_yaml;
 
@@ -87,4 +88,74 @@ pub fn board_file(data: &[u8]) -> Result<(), String> {
     places.dedup();
     assert_eq!(places.len(), count, "one line twice");
     Ok(())
+}
+
+/// A form: the first line is the parameters of the content type, the rest the body. However the body is cut on its
+/// way, it says the same, and a part's bytes come as they were sent.
+pub fn multipart(data: &[u8]) -> Result<(), String> {
+    let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
+    let Ok(parameters) = std::str::from_utf8(&data[..end]) else {
+        return Err("not UTF-8".into());
+    };
+    let body = data.get(end + 1..).unwrap_or_default();
+    let whole = form(parameters, body, body.len().max(1));
+    let steps: &[usize] = if body.len() < 2048 {
+        &[1, 7, 64]
+    } else {
+        &[61, 1000]
+    };
+    for step in steps {
+        assert_eq!(whole, form(parameters, body, *step), "cut into pieces of {step}");
+    }
+    let parts = whole?;
+    assert!(parts.len() <= 256, "{} parts", parts.len());
+    let bytes: usize = parts.iter().map(|part| part.2.len()).sum();
+    assert!(bytes <= body.len(), "more bytes than were sent");
+    for (_, file, content) in &parts {
+        assert!(content.is_empty() || body.windows(content.len()).any(|window| window == content));
+        assert!(
+            !file.as_deref().unwrap_or_default().contains('/'),
+            "a file name with a slash"
+        );
+    }
+    Ok(())
+}
+
+type Part = (String, Option<String>, Vec<u8>);
+
+/// The parts of a form that comes in pieces of `step` bytes.
+fn form(parameters: &str, body: &[u8], step: usize) -> Result<Vec<Part>, String> {
+    let readable = |error: BadForm| {
+        let error = error.to_string();
+        assert_readable(&error);
+        error
+    };
+    let mut form = Form::new(parameters).map_err(readable)?;
+    let mut parts: Vec<Part> = Vec::new();
+    let mut open = false;
+    for piece in body.chunks(step) {
+        form.feed(piece);
+        while let Some(event) = form.next_event().map_err(readable)? {
+            match event {
+                Event::Part { name, file } => {
+                    assert!(!open, "a part in a part");
+                    open = true;
+                    parts.push((name, file, Vec::new()));
+                }
+                Event::Data(bytes) => {
+                    assert!(open && !bytes.is_empty(), "data outside a part");
+                    if let Some(part) = parts.last_mut() {
+                        part.2.extend_from_slice(&bytes);
+                    }
+                }
+                Event::PartEnd => {
+                    assert!(open, "an end without a beginning");
+                    open = false;
+                }
+                Event::End => assert!(!open, "the form ends in a part"),
+            }
+        }
+    }
+    form.finish().map_err(readable)?;
+    Ok(parts)
 }

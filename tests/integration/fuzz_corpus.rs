@@ -44,3 +44,8 @@ fn board_file() {
         );
     }
 }
+
+#[test]
+fn multipart() {
+    replay("multipart", properties::multipart);
+}
