@@ -2,8 +2,10 @@
 
 mod catalogue;
 mod connections;
+mod kernel;
 mod leds;
 mod lines;
+mod targets;
 mod view;
 
 #[cfg(all(test, feature = "sim"))]
@@ -104,7 +106,7 @@ struct Attachment {
     grants: Vec<Grant>,
     lines: Vec<LineAddress>,
     led: Option<String>,
-    kernel: Option<connections::KernelPart>,
+    kernel: Option<kernel::KernelPart>,
 }
 
 impl Hold {
