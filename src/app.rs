@@ -214,11 +214,11 @@ async fn wait_for_end() -> std::io::Result<()> {
 impl House {
     /// How this agent recognises people and snaps.
     fn policy(&self) -> Policy {
-        let store = Arc::clone(&self.store);
+        let settings = Arc::clone(&self.managers.settings);
         Policy::new(
             nix::unistd::geteuid().as_raw(),
             self.has_cgroups(),
-            move |cookie| store.world().cookies.get(cookie).cloned(),
+            move |cookie| settings.cookie_owner(cookie),
         )
     }
 }

@@ -11,6 +11,7 @@ use crate::managers::changes::Changes;
 use crate::managers::hardware::{self, Hardware};
 use crate::managers::interfaces::Interfaces;
 use crate::managers::services::Services;
+use crate::managers::settings::Settings as SettingsManager;
 use crate::managers::system::System;
 use crate::store::Store;
 use serde_json::{Value, json};
@@ -68,9 +69,17 @@ impl House {
             dirs.clone(),
             system.facts().on_classic,
         );
+        let settings_manager = SettingsManager::new(
+            dirs.clone(),
+            Arc::clone(&store),
+            Arc::clone(&services),
+            Arc::clone(&interfaces),
+            Arc::clone(&hardware),
+        );
         let mut registry = Registry::default();
         registry.add(MarkSeeded);
         services.register(&mut registry);
+        settings_manager.register(&mut registry);
         interfaces.register(&mut registry);
         let history = History {
             seconds: i64::from(settings.history.hours) * 3600,
@@ -82,6 +91,7 @@ impl House {
             interfaces,
             hardware,
             services,
+            settings: settings_manager,
             system,
             events: bus,
         });

@@ -17,6 +17,7 @@ pub struct Managers {
     pub interfaces: Arc<interfaces::Interfaces>,
     pub hardware: Arc<hardware::Hardware>,
     pub services: Arc<services::Services>,
+    pub settings: Arc<settings::Settings>,
     pub system: Arc<system::System>,
     /// The bus on which all of them tell what happens.
     pub events: Arc<crate::events::Bus>,
@@ -58,9 +59,17 @@ impl Managers {
             dirs.clone(),
             true,
         );
+        let settings = settings::Settings::new(
+            dirs.clone(),
+            Arc::clone(store),
+            Arc::clone(&services),
+            Arc::clone(&interfaces),
+            Arc::clone(&hardware),
+        );
         Arc::new(Self {
             hardware,
             services,
+            settings,
             changes: Arc::new(changes::Changes::new(engine)),
             interfaces,
             system: Arc::new(system::System::new(dirs, false)),

@@ -1,7 +1,9 @@
 //! snapd's dialect: one JSON envelope, a table of routes, one file per resource (contract: v2 and v2-observed).
 
+mod apps;
 mod call;
 mod changes;
+mod conf;
 mod connections;
 mod debug;
 mod duration;
@@ -14,6 +16,7 @@ mod notices;
 mod path;
 mod query;
 mod routes;
+mod snapctl;
 mod stream;
 mod system;
 pub mod upload;

@@ -2,8 +2,11 @@
 
 use super::call::Call;
 use super::envelope::Reply;
-use super::{changes, connections, debug, find, hardware, interfaces, notices, stream, system, warnings};
-use crate::access::Access::{self, Authenticated, AuthenticatedOrSnap, Open, OpenOrSnap};
+use super::{
+    apps, changes, conf, connections, debug, find, hardware, interfaces, notices, snapctl, stream, system,
+    warnings,
+};
+use crate::access::Access::{self, Authenticated, AuthenticatedOrSnap, Open, OpenOrSnap, SnapOnly};
 use axum::http::Method;
 use futures_util::future::BoxFuture;
 
@@ -91,6 +94,14 @@ pub static ROUTES: &[Route] = &[
     route("/v2/sections").get(Open, handler!(find::sections)),
     route("/v2/model").get(Open, handler!(find::model)),
     route("/v2/model/serial").get(Open, handler!(find::serial)),
+    route("/v2/apps")
+        .get(Open, handler!(apps::list))
+        .post(Authenticated, handler!(apps::control)),
+    route("/v2/logs").get(Authenticated, handler!(apps::logs)),
+    route("/v2/snaps/{name}/conf")
+        .get(Authenticated, handler!(conf::show))
+        .put(Authenticated, handler!(conf::set)),
+    route("/v2/snapctl").post(SnapOnly, handler!(snapctl::run)),
     route("/v2/warnings")
         .get(Open, handler!(warnings::list))
         .post(Authenticated, handler!(warnings::act)),

@@ -1,0 +1,239 @@
+//! `/v2/apps` and `/v2/logs` (contract: v2, Apps and logs).
+
+use super::stream::{json_seq, record};
+use super::{Call, Reply};
+use crate::domain::snap::Daemon;
+use crate::domain::{ErrorKind, Fault, SnapName, Timestamp, names};
+use crate::managers::services::{Action, Activator, AppView, ControlRequest, LogLine};
+use axum::body::Bytes;
+use futures_util::{StreamExt, stream};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tokio::sync::broadcast;
+
+/// An app on the wire; also part of a snap's object.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct AppBody {
+    snap: String,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    daemon: Option<Daemon>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    daemon_scope: Option<&'static str>,
+    #[serde(skip_serializing_if = "is_false")]
+    enabled: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    active: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    common_id: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    activators: Vec<ActivatorBody>,
+}
+
+/// Its names are written with capitals.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ActivatorBody {
+    name: String,
+    #[serde(rename = "Type")]
+    kind: &'static str,
+    active: bool,
+    enabled: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+impl From<Activator> for ActivatorBody {
+    fn from(activator: Activator) -> Self {
+        Self {
+            name: activator.name,
+            kind: activator.kind,
+            active: activator.active,
+            enabled: activator.enabled,
+        }
+    }
+}
+
+impl From<AppView> for AppBody {
+    fn from(view: AppView) -> Self {
+        let status = view.status.unwrap_or_default();
+        let scope = if view.of_user { "user" } else { "system" };
+        Self {
+            snap: view.snap.to_string(),
+            name: view.name,
+            daemon_scope: view.daemon.map(|_| scope),
+            daemon: view.daemon,
+            enabled: status.enabled,
+            active: status.active,
+            common_id: view.common_id,
+            activators: view.activators.into_iter().map(ActivatorBody::from).collect(),
+        }
+    }
+}
+
+/// GET /v2/apps: all apps, or those of `names`; with `select=service` only services.
+pub async fn list(call: Call) -> Result<Reply, Fault> {
+    let services_only = match call.query.text("select") {
+        "" => false,
+        "service" => true,
+        other => {
+            return Err(Fault::bad(format!(
+                "invalid select parameter: {other:?}; say \"service\" or nothing"
+            )));
+        }
+    };
+    let views = call
+        .managers
+        .services
+        .list(&call.query.list("names"), services_only)?;
+    let bodies: Vec<AppBody> = views.into_iter().map(AppBody::from).collect();
+    Reply::of(&bodies)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ControlBody {
+    action: String,
+    names: Vec<String>,
+    enable: bool,
+    disable: bool,
+    reload: bool,
+}
+
+/// POST /v2/apps: starts, stops or restarts services.
+pub async fn control(mut call: Call) -> Result<Reply, Fault> {
+    let body: ControlBody = call.json().await?;
+    if body.names.is_empty() {
+        return Err(Fault::bad(
+            "cannot perform operation on services without a list of services to operate on",
+        ));
+    }
+    let action = Action::parse(&body.action).ok_or_else(|| {
+        Fault::bad(format!(
+            "unknown action {:?}; say start, stop or restart",
+            body.action
+        ))
+    })?;
+    let plan = call.managers.services.plan_control(&ControlRequest {
+        action,
+        names: body.names,
+        enable: body.enable,
+        disable: body.disable,
+        reload: body.reload,
+    })?;
+    let change = call.managers.changes.submit(plan).await.map_err(|mut fault| {
+        // Of all conflicts this one has no kind.
+        if fault.kind == ErrorKind::SnapChangeConflict {
+            fault.kind = ErrorKind::Conflict;
+            fault.value = None;
+        }
+        fault
+    })?;
+    Ok(Reply::change(change))
+}
+
+#[derive(Serialize)]
+struct LogBody<'a> {
+    timestamp: String,
+    message: &'a str,
+    sid: String,
+    pid: &'a str,
+}
+
+fn log_record(line: &LogLine) -> Option<Bytes> {
+    let message = if line.message.is_empty() {
+        "-"
+    } else {
+        &line.message
+    };
+    record(&LogBody {
+        timestamp: line.time.rfc3339(),
+        message,
+        sid: names::app_command(line.snap.as_str(), &line.app),
+        pid: &line.pid,
+    })
+    .ok()
+}
+
+/// GET /v2/logs: what services printed; with `follow` also what they will print.
+pub async fn logs(call: Call) -> Result<Reply, Fault> {
+    let count = match call.query.text("n") {
+        "" => Some(10),
+        text => match text.parse::<i64>() {
+            Ok(-1) => None,
+            Ok(count) if count >= 0 => Some(usize::try_from(count).unwrap_or(usize::MAX)),
+            _ => {
+                return Err(Fault::bad(format!(
+                    "invalid value for n: {text:?}; say how many lines, or -1 for all"
+                )));
+            }
+        },
+    };
+    let services = call.managers.services.logged(&call.query.list("names"))?;
+    // Before the files are read, so that nothing is missed in between.
+    let coming = call
+        .query
+        .flag("follow")
+        .then(|| call.managers.services.follow_logs());
+    let manager = call.managers.services.clone();
+    let named = services.clone();
+    let lines = tokio::task::spawn_blocking(move || manager.logs(&named, count))
+        .await
+        .map_err(|error| Fault::internal(error.to_string()))?;
+    let printed: Vec<Bytes> = lines.iter().filter_map(log_record).collect();
+    let printed = stream::iter(printed);
+    let Some(coming) = coming else {
+        return Ok(json_seq(printed));
+    };
+    let follow = Follow {
+        coming,
+        newest: services
+            .into_iter()
+            .map(|service| (service, Timestamp(0)))
+            .collect(),
+    };
+    let follow = follow.after(&lines);
+    let coming = stream::unfold(follow, async |mut follow| {
+        let bytes = follow.next().await?;
+        Some((bytes, follow))
+    });
+    Ok(json_seq(printed.chain(coming).take_until(call.stopping())))
+}
+
+/// One follower of some services' logs.
+struct Follow {
+    coming: broadcast::Receiver<LogLine>,
+    /// The newest line of each service that was told already.
+    newest: BTreeMap<(SnapName, String), Timestamp>,
+}
+
+impl Follow {
+    fn after(mut self, told: &[LogLine]) -> Self {
+        for line in told {
+            self.newest
+                .insert((line.snap.clone(), line.app.clone()), line.time);
+        }
+        self
+    }
+
+    /// The next line; `None` when there will be none any more.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            let line = match self.coming.recv().await {
+                Ok(line) => line,
+                // Too slow: the lines are lost for this follower, as they would be in a journal that was rotated.
+                Err(broadcast::error::RecvError::Lagged(_)) => continue,
+                Err(broadcast::error::RecvError::Closed) => return None,
+            };
+            let newest = self.newest.get(&(line.snap.clone(), line.app.clone()));
+            if newest.is_some_and(|newest| line.time > *newest)
+                && let Some(bytes) = log_record(&line)
+            {
+                return Some(bytes);
+            }
+        }
+    }
+}

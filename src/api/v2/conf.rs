@@ -1,0 +1,29 @@
+//! `/v2/snaps/{name}/conf` (contract: v2, section 7).
+
+use super::{Call, Reply};
+use crate::domain::Fault;
+use serde_json::Value;
+
+/// GET: the whole document, or the values of `keys` by their keys.
+pub async fn show(call: Call) -> Result<Reply, Fault> {
+    let keys = call.query.list("keys");
+    let values = call.managers.settings.configuration(call.param("name"), &keys)?;
+    Reply::of(&values)
+}
+
+/// PUT: sets values by dotted keys; null takes one away.
+pub async fn set(mut call: Call) -> Result<Reply, Fault> {
+    // Keys are the snap's own: their case matters.
+    let patch = match call.value().await? {
+        Value::Object(map) => map,
+        Value::Null => serde_json::Map::new(),
+        _ => {
+            return Err(Fault::bad(
+                "cannot decode request body into patch values: send a JSON object",
+            ));
+        }
+    };
+    let plan = call.managers.settings.plan_configure(call.param("name"), patch)?;
+    let change = call.managers.changes.submit(plan).await?;
+    Ok(Reply::change(change))
+}
