@@ -71,6 +71,10 @@ impl Board {
             let value = number("brightness").or_else(|| number("value"))?;
             let led = self.hardware.leds.iter_mut().find(|led| led.name == name)?;
             led.brightness = u32::try_from(value).ok();
+            led.trigger = text("trigger").map(str::to_owned);
+            led.plug = data
+                .get("plug")
+                .and_then(|end| serde_json::from_value(end.clone()).ok());
             return Some(Moved {
                 name: name.to_owned(),
                 value,

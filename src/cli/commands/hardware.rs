@@ -9,7 +9,7 @@ use crate::cli::table::Table;
 use crate::cli::terminal::{self, Style};
 use crate::cli::time;
 use crate::client::escaped;
-use crate::client::types::{Hardware, Led, Line};
+use crate::client::types::{End, Hardware, Led, Line};
 use serde_json::{Value, json};
 
 const HARDWARE: &str = "/v2/hardware";
@@ -259,24 +259,31 @@ pub async fn follow(session: &Session, line: Option<&str>) -> Outcome {
     }
 }
 
-/// An event in one line: when, what, and its data as names and values.
+/// An event in one line: when, what, whose, its value, then the rest by name; what is null is not told.
 pub fn event_text(event: &Value) -> String {
     let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
-    let data: Vec<String> = event
-        .get("data")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-        .map(|(key, value)| match value {
-            Value::String(value) => format!("{key}={value}"),
-            value => format!("{key}={value}"),
-        })
-        .collect();
+    let data = event.get("data").and_then(Value::as_object);
+    let mut first = Vec::new();
+    let mut rest = Vec::new();
+    for (key, value) in data.into_iter().flatten() {
+        match (key.as_str(), value) {
+            (_, Value::Null) | ("time" | "monotonic-ns", _) => {}
+            ("line" | "led", Value::String(name)) => first.insert(0, name.clone()),
+            ("value" | "brightness", value) => first.push(value.to_string()),
+            ("plug" | "slot", end) => match serde_json::from_value::<End>(end.clone()) {
+                Ok(end) => rest.push(format!("{key}={end}")),
+                Err(_) => rest.push(format!("{key}={end}")),
+            },
+            (key, Value::String(value)) => rest.push(format!("{key}={value}")),
+            (key, value) => rest.push(format!("{key}={value}")),
+        }
+    }
     format!(
-        "{}  {:<14}  {}",
+        "{}  {:<14}  {:<12}  {}",
         time::of_day(text("time")),
         text("type"),
-        data.join(" ")
+        first.join(" "),
+        rest.join(" ")
     )
     .trim_end()
     .to_owned()
@@ -317,8 +324,11 @@ mod tests {
 
     #[test]
     fn an_event_is_one_line() {
-        let event =
-            json!({"seq": 1, "time": "x", "type": "hardware.edge", "data": {"line": "GPIO2", "value": 1}});
-        assert_eq!(event_text(&event), "x  hardware.edge   line=GPIO2 value=1");
+        let event = json!({"seq": 1, "time": "x", "type": "hardware.line", "data": {
+            "cause": "set", "line": "GPIO2", "value": 1, "slot": null, "plug": {"snap": "a", "plug": "b"}}});
+        assert_eq!(
+            event_text(&event),
+            "x  hardware.line   GPIO2 1       cause=set plug=a:b"
+        );
     }
 }
