@@ -32,11 +32,15 @@ const FILES: [(&str, &str, &str); 5] = [
         "meta/snap.yaml",
         include_str!("snaps/bare/meta/snap.yaml"),
     ),
-    ("pi", "meta/snap.yaml", include_str!("snaps/pi/meta/snap.yaml")),
+    (
+        "pi",
+        "meta/snap.yaml",
+        include_str!("../../../gadget/pi/meta/snap.yaml"),
+    ),
     (
         "pi",
         "meta/gadget.yaml",
-        include_str!("snaps/pi/meta/gadget.yaml"),
+        include_str!("../../../gadget/pi/meta/gadget.yaml"),
     ),
     (
         "keyboard-lights",
