@@ -4,6 +4,7 @@ use super::StartError;
 use crate::config::settings::Settings;
 use crate::domain::{Dirs, Plan, PlannedTask, kinds};
 use crate::drivers::clock::Clock;
+use crate::drivers::mount::Mounts;
 use crate::engine::{Engine, History, Outcome, Probe, Registry, TaskContext, TaskError, TaskKind};
 use crate::events::Bus;
 use crate::managers::Managers;
@@ -12,6 +13,7 @@ use crate::managers::hardware::{self, Hardware};
 use crate::managers::interfaces::Interfaces;
 use crate::managers::services::Services;
 use crate::managers::settings::Settings as SettingsManager;
+use crate::managers::snaps::{Device, Snaps};
 use crate::managers::system::System;
 use crate::store::Store;
 use serde_json::{Value, json};
@@ -78,6 +80,17 @@ impl House {
         );
         let mut registry = Registry::default();
         registry.add(MarkSeeded);
+        let snaps = Snaps::new(
+            dirs.clone(),
+            Arc::clone(&store),
+            Mounts::for_this_user(),
+            Device {
+                architecture: system.facts().architecture,
+                on_classic: system.facts().on_classic,
+                executable: std::env::current_exe()?,
+            },
+        );
+        snaps.register(&mut registry);
         services.register(&mut registry);
         settings_manager.register(&mut registry);
         interfaces.register(&mut registry);
@@ -92,6 +105,7 @@ impl House {
             hardware,
             services,
             settings: settings_manager,
+            snaps,
             system,
             events: bus,
         });

@@ -18,6 +18,7 @@ pub struct Managers {
     pub hardware: Arc<hardware::Hardware>,
     pub services: Arc<services::Services>,
     pub settings: Arc<settings::Settings>,
+    pub snaps: Arc<snaps::Snaps>,
     pub system: Arc<system::System>,
     /// The bus on which all of them tell what happens.
     pub events: Arc<crate::events::Bus>,
@@ -72,6 +73,16 @@ impl Managers {
             settings,
             changes: Arc::new(changes::Changes::new(engine)),
             interfaces,
+            snaps: snaps::Snaps::new(
+                dirs.clone(),
+                Arc::clone(store),
+                crate::drivers::mount::Mounts::unpacking(),
+                snaps::Device {
+                    architecture: "amd64",
+                    on_classic: true,
+                    executable: std::path::PathBuf::from("/usr/bin/pinion"),
+                },
+            ),
             system: Arc::new(system::System::new(dirs, false)),
             events: bus,
         })

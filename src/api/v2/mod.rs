@@ -17,6 +17,7 @@ mod path;
 mod query;
 mod routes;
 mod snapctl;
+mod snaps;
 mod stream;
 mod system;
 pub mod upload;

@@ -3,8 +3,8 @@
 use super::call::Call;
 use super::envelope::Reply;
 use super::{
-    apps, changes, conf, connections, debug, find, hardware, interfaces, notices, snapctl, stream, system,
-    warnings,
+    apps, changes, conf, connections, debug, find, hardware, interfaces, notices, snapctl, snaps, stream,
+    system, warnings,
 };
 use crate::access::Access::{self, Authenticated, AuthenticatedOrSnap, Open, OpenOrSnap, SnapOnly};
 use axum::http::Method;
@@ -90,6 +90,13 @@ pub static ROUTES: &[Route] = &[
     route("/v2/interfaces")
         .get(Open, handler!(interfaces::list))
         .post(Authenticated, handler!(interfaces::post)),
+    route("/v2/snaps")
+        .get(Open, handler!(snaps::list))
+        .post(Authenticated, handler!(snaps::post)),
+    route("/v2/snaps/{name}")
+        .get(Open, handler!(snaps::one))
+        .post(Authenticated, handler!(snaps::act)),
+    route("/v2/icons/{name}/icon").get(Open, handler!(snaps::icon)),
     route("/v2/find").get(Open, handler!(find::find)),
     route("/v2/sections").get(Open, handler!(find::sections)),
     route("/v2/model").get(Open, handler!(find::model)),

@@ -3,6 +3,7 @@
 use super::{container, yaml};
 use crate::domain::{ErrorKind, Fault, SnapInfo};
 use crate::drivers::squashfs::{EntryKind, Image, ImageError};
+use crate::managers::interfaces;
 use std::path::Path;
 
 /// What is wrong with a snap file.
@@ -30,8 +31,8 @@ impl SnapFileError {
     }
 }
 
-/// What the snap in an image says of itself; `validate` drops the plugs and slots that their interfaces refuse.
-pub fn read_info(image: &Image, validate: fn(&mut SnapInfo)) -> Result<SnapInfo, SnapFileError> {
+/// What the snap in an image says of itself, without the plugs and slots that their interfaces refuse.
+pub fn read_info(image: &Image) -> Result<SnapInfo, SnapFileError> {
     let bytes = image.read("meta/snap.yaml", yaml::MAX_SIZE as u64)?;
     let mut hooks = Vec::new();
     if let Some(folder) = image.find("meta/hooks")?
@@ -46,14 +47,14 @@ pub fn read_info(image: &Image, validate: fn(&mut SnapInfo)) -> Result<SnapInfo,
         }
     }
     let mut info = yaml::parse_with_hooks(&bytes, &hooks)?;
-    validate(&mut info);
+    interfaces::validate(&mut info);
     Ok(info)
 }
 
 /// The same with the check that everything it names is there and can be run.
-pub(super) fn read_checked(path: &Path, validate: fn(&mut SnapInfo)) -> Result<SnapInfo, SnapFileError> {
+pub(super) fn read_checked(path: &Path) -> Result<SnapInfo, SnapFileError> {
     let image = Image::open(path)?;
-    let info = read_info(&image, validate)?;
+    let info = read_info(&image)?;
     container::check(&image, &info)?;
     Ok(info)
 }

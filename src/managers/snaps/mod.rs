@@ -25,7 +25,7 @@ pub use removal::RemoveOptions;
 pub use uploads::{Upload, UploadWriter, Uploads};
 pub use view::{SnapView, Which};
 
-use crate::domain::{Dirs, SnapInfo};
+use crate::domain::Dirs;
 use crate::drivers::fs::FileError;
 use crate::drivers::mount::Mounts;
 use crate::store::Store;
@@ -41,8 +41,6 @@ pub struct Device {
     pub on_classic: bool,
     /// The agent's own executable, which wrappers start.
     pub executable: PathBuf,
-    /// Drops plugs and slots that their interfaces refuse, with a reason each.
-    pub validate: fn(&mut SnapInfo),
 }
 
 /// The manager of snaps.

@@ -58,8 +58,12 @@ pub fn pack(dir: &Path, out: Option<&Path>) -> Result<PackedSnap, PackError> {
     let temporary = path.with_file_name(format!(".{name}.packing"));
     let made = squashfs::pack(dir, &temporary)
         .map_err(|error| content(error.into()))
-        .and_then(|packed| {
-            file::read_checked(&temporary, |_| ()).map_err(content)?;
+        .and_then(|mut packed| {
+            let info = file::read_checked(&temporary).map_err(content)?;
+            let dropped = info.dropped.iter();
+            packed
+                .warnings
+                .extend(dropped.map(|reason| format!("a plug or slot will be left out: {reason}")));
             std::fs::rename(&temporary, &path).named("rename to", &path)?;
             Ok(packed)
         });

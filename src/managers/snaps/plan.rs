@@ -8,6 +8,7 @@ use crate::domain::{
     ErrorKind, Fault, FileIdentity, Plan, PlannedTask, Revision, SnapInfo, SnapName, SnapRecord, kinds,
 };
 use crate::drivers::squashfs::Image;
+use crate::managers::interfaces;
 use crate::store::World;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -63,8 +64,9 @@ impl Snaps {
             .map(|sideload| {
                 let image = Image::open(sideload.upload.path()).map_err(file::SnapFileError::from);
                 let info = image
-                    .and_then(|image| file::read_info(&image, self.device.validate))
+                    .and_then(|image| file::read_info(&image))
                     .map_err(|error| error.fault(&sideload.original))?;
+                interfaces::check_installation(&info)?;
                 Ok(Candidate {
                     info,
                     upload: sideload.upload.path().to_owned(),

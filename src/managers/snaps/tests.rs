@@ -20,7 +20,6 @@ const DEVICE: Device = Device {
     architecture: "amd64",
     on_classic: true,
     executable: PathBuf::new(),
-    validate: |_| (),
 };
 
 fn name(text: &str) -> SnapName {

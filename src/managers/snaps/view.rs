@@ -11,8 +11,6 @@ pub enum Which {
     /// The current revision of each.
     #[default]
     Current,
-    /// The current revision of those that are enabled.
-    Enabled,
     /// Every installed revision.
     All,
 }
@@ -43,7 +41,6 @@ impl Snaps {
                 let current = revision.revision == record.current;
                 let wanted = match which {
                     Which::Current => current,
-                    Which::Enabled => current && record.active,
                     Which::All => true,
                 };
                 if wanted {

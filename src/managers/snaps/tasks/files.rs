@@ -50,7 +50,7 @@ impl TaskKind for PrepareSnap {
         if !is_same(upload, identity) {
             return Err(changed(upload));
         }
-        let info = file::read_checked(upload, self.0.device.validate)?;
+        let info = file::read_checked(upload)?;
         let architecture = self.0.device.architecture;
         if !info
             .architectures
@@ -62,9 +62,6 @@ impl TaskKind for PrepareSnap {
                 setup.snap.as_str(),
                 info.architectures.join(", ")
             )));
-        }
-        for reason in &info.dropped {
-            task.info(reason);
         }
         std::fs::rename(upload, &dest).named("rename to", &dest)?;
         fs::sync_dir(&self.0.dirs.snap_files())?;

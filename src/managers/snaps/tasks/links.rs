@@ -29,7 +29,17 @@ impl TaskKind for LinkSnap {
         let setup: Setup = task.params()?;
         let info = self.0.info_of(task, &setup.snap, setup.revision)?;
         self.0.link(&info, setup.revision)?;
+        let bad = info.dropped.join("; ");
+        if !bad.is_empty() {
+            task.info(format!("left out: {bad}"));
+        }
         task.with_commit(move |tx| {
+            if !bad.is_empty() {
+                tx.add_warning(&format!(
+                    "snap {:?} has bad plugs or slots: {bad}",
+                    setup.snap.as_str()
+                ))?;
+            }
             let mut record = match tx.world().snap(setup.snap.as_str()) {
                 Some(record) => SnapRecord::clone(record),
                 None => fresh(&setup.snap, setup.revision),

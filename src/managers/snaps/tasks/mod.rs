@@ -48,7 +48,7 @@ impl Snaps {
         }
         let file = self.dirs.snap_file(snap, revision);
         let image = Image::open(&file).map_err(SnapFileError::from)?;
-        Ok(Arc::new(read_info(&image, self.device.validate)?))
+        Ok(Arc::new(read_info(&image)?))
     }
 
     /// A revision is installed: the store knows it.
