@@ -2,3 +2,5 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests may panic, too
 mod fuzz_corpus;
 mod supply_chain;
+mod support;
+mod v2_frame;

@@ -42,6 +42,7 @@ pub async fn attend(stream: UnixStream, peer: Arc<Peer>, dialect: V2, seat: Seat
     });
     let connection = http1::Builder::new()
         .header_read_timeout(None)
+        .title_case_headers(true)
         .max_buf_size(BUFFER)
         .serve_connection(stream, service);
     let mut connection = pin!(connection);

@@ -70,7 +70,7 @@ async fn requests_follow_each_other_on_one_connection() {
         let answer = read(&mut stream, 1).await;
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
         assert!(
-            answer.contains("\r\ncontent-type: application/json\r\n"),
+            answer.contains("\r\nContent-Type: application/json\r\n"),
             "{answer}"
         );
         assert!(!answer.to_lowercase().contains("\r\nserver:"), "{answer}");

@@ -5,7 +5,12 @@ use super::{Call, Reply};
 use crate::domain::{ErrorKind, Fault};
 use serde_json::json;
 
-const NO_STORE: &str = "there is no store here: install a snap from its file";
+fn no_store() -> Fault {
+    Fault::new(
+        ErrorKind::StoreUnreachable,
+        "there is no store here: install a snap from its file",
+    )
+}
 
 /// GET /v2/find.
 pub async fn find(call: Call) -> Result<Reply, Fault> {
@@ -13,15 +18,12 @@ pub async fn find(call: Call) -> Result<Reply, Fault> {
         // Without a store nothing can be refreshed, which is an answer.
         return Ok(Reply::Sync(json!([])));
     }
-    if call.query.get("name").is_some() {
-        return Err(Fault::internal(NO_STORE));
-    }
-    Err(Fault::new(ErrorKind::StoreUnreachable, NO_STORE))
+    Err(no_store())
 }
 
 /// GET /v2/sections.
 pub async fn sections(_call: Call) -> Result<Reply, Fault> {
-    Err(Fault::internal(NO_STORE))
+    Err(no_store())
 }
 
 /// GET /v2/model.
