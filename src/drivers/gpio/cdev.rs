@@ -12,6 +12,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
@@ -52,8 +53,18 @@ impl Cdev {
         }
     }
 
-    /// The chips as of now: looked for again only when the folder of the nodes changed.
+    /// The chips as of the last look.
     fn seen(&self) -> MutexGuard<'_, Seen> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.stamp.is_some() {
+            return seen;
+        }
+        drop(seen);
+        self.seen_now()
+    }
+
+    /// The chips as of now: looked for again only when the folder of the nodes changed.
+    fn seen_now(&self) -> MutexGuard<'_, Seen> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = fs::metadata(&self.dev).and_then(|meta| meta.modified()).ok();
         if seen.stamp.is_none() || seen.stamp != stamp {
@@ -153,6 +164,7 @@ fn describe(chip: &gpio_cdev::Chip) -> ChipInfo {
         label: chip.label().to_owned(),
         key: chip.label().to_owned(),
         lines: chip.num_lines(),
+        node: fs::metadata(chip.path()).map_or(0, |meta| meta.ino()),
         capabilities: if speaks { CDEV_V1 } else { &[] },
     }
 }
@@ -172,7 +184,11 @@ fn failed(
 
 impl Chips for Cdev {
     fn list(&self) -> Vec<ChipInfo> {
-        self.seen().chips.iter().map(|(info, _)| info.clone()).collect()
+        self.seen_now()
+            .chips
+            .iter()
+            .map(|(info, _)| info.clone())
+            .collect()
     }
 
     fn line(&self, at: &LineAddress) -> Result<LineInfo, GpioError> {

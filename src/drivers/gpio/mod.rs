@@ -24,6 +24,8 @@ pub struct ChipInfo {
     pub key: String,
     /// How many lines it has.
     pub lines: u32,
+    /// Which of all the chips that ever had this name it is: what was held of an earlier one is gone.
+    pub node: u64,
     /// What can be done with it; empty where the kernel lacks the ABI.
     pub capabilities: &'static [&'static str],
 }
@@ -82,7 +84,8 @@ pub trait Held: Send {
 
 /// All chips of a board.
 pub trait Chips: Send + Sync {
-    /// The chips that are present, in the order of their names' numbers.
+    /// The chips that are present, in the order of their names' numbers. The other functions know the chips as of the
+    /// last list.
     fn list(&self) -> Vec<ChipInfo>;
     /// What is known of a line, without side effects.
     fn line(&self, at: &LineAddress) -> Result<LineInfo, GpioError>;

@@ -3,6 +3,7 @@
 use super::{CDEV_V1, ChipInfo, Chips, Edge, EdgeSink, GpioError, Held, LineInfo, Request, no_chip};
 use crate::domain::hardware::{Direction, LineAddress};
 use crate::drivers::clock::{Clock, monotonic_ns};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One simulated chip. Global number = offset.
@@ -14,6 +15,8 @@ struct Shared {
     chip: ChipInfo,
     clock: Clock,
     lines: Mutex<Vec<SimLine>>,
+    /// How often the chip was pulled out or put back.
+    moves: AtomicU64,
 }
 
 /// Levels here are physical.
@@ -40,6 +43,7 @@ impl SimChips {
             label: label.to_owned(),
             key: label.to_owned(),
             lines,
+            node: 0,
             capabilities: CDEV_V1,
         };
         let lines = (0..lines).map(|_| SimLine::default()).collect();
@@ -48,14 +52,30 @@ impl SimChips {
                 chip,
                 clock,
                 lines: Mutex::new(lines),
+                moves: AtomicU64::new(0),
             }),
         }
     }
 
+    /// Pulls the chip out, or puts it back with lines that nobody holds.
+    pub fn pull_or_put_back(&self) {
+        self.shared.moves.fetch_add(1, Ordering::SeqCst);
+        self.shared.lines().fill_with(SimLine::default);
+    }
+
+    /// The chip, unless it is pulled out.
+    fn chip(&self) -> Option<ChipInfo> {
+        let node = self.shared.moves.load(Ordering::SeqCst);
+        (node % 2 == 0).then(|| ChipInfo {
+            node,
+            ..self.shared.chip.clone()
+        })
+    }
+
     fn index(&self, at: &LineAddress) -> Result<usize, GpioError> {
         let chip = &self.shared.chip;
-        if at.chip != chip.key {
-            return Err(no_chip(&at.chip, std::iter::once(chip)));
+        if at.chip != chip.key || self.shared.moves.load(Ordering::Relaxed) % 2 == 1 {
+            return Err(no_chip(&at.chip, self.chip().iter()));
         }
         if at.offset >= chip.lines {
             return Err(GpioError::NoLine {
@@ -76,7 +96,7 @@ impl Shared {
 
 impl Chips for SimChips {
     fn list(&self) -> Vec<ChipInfo> {
-        vec![self.shared.chip.clone()]
+        self.chip().into_iter().collect()
     }
 
     fn line(&self, at: &LineAddress) -> Result<LineInfo, GpioError> {

@@ -286,7 +286,7 @@ impl Hardware {
         }
         hold.slot = None;
         let keep = match (&hold.holder, hold.direction) {
-            (Holder::Kernel(_), _) => false,
+            (Holder::Kernel(_) | Holder::Gone, _) => false,
             (Holder::Agent(_), Direction::Output) => true,
             (Holder::Agent(_), Direction::Input) => {
                 setting.is_some_and(|setting| setting.direction.is_some())

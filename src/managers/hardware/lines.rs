@@ -321,18 +321,21 @@ impl Hardware {
         let before = (hold.direction, hold.active_low, hold.level().unwrap_or(0));
         hold.pulse = None;
         // Only the descriptor goes; who the line belongs to stays.
-        hold.holder = Holder::Kernel(String::new());
+        hold.holder = Holder::Gone;
         let result = self
             .hold_line(state, at, direction, active_low, value, &consumer)
             .or_else(|fault| {
                 self.hold_line(state, at, before.0, before.1, before.2, &consumer)?;
                 Err(fault)
             });
-        if let Some(new) = state.holds.get_mut(at) {
-            new.safe = hold.safe;
-            new.slot = hold.slot;
-            new.plugs = hold.plugs;
-            new.led = hold.led;
+        match state.holds.get_mut(at) {
+            Some(new) => {
+                new.safe = hold.safe;
+                new.slot = hold.slot;
+                new.plugs = hold.plugs;
+                new.led = hold.led;
+            }
+            None => drop(state.holds.insert(at.clone(), hold)),
         }
         result
     }

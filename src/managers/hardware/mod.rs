@@ -23,7 +23,7 @@ use crate::domain::{ConnRef, Dirs, ErrorKind, Fault, PlugRef, Requester, SlotRef
 use crate::drivers::clock::Clock;
 use crate::drivers::gpio::cdev::Cdev;
 use crate::drivers::gpio::numbers::SysfsGpio;
-use crate::drivers::gpio::{Chips, GpioError, Held};
+use crate::drivers::gpio::{ChipInfo, Chips, GpioError, Held};
 use crate::drivers::leds::class::ClassLeds;
 use crate::drivers::leds::{LedError, Leds};
 use crate::events::{Audience, Bus};
@@ -86,6 +86,8 @@ enum Holder {
     Agent(Box<dyn Held>),
     /// The kernel: an export or an aggregator, named.
     Kernel(String),
+    /// Nobody: the chip went away. It is taken again when the chip is back.
+    Gone,
 }
 
 /// A task that acts once its time has come, unless its turn is over.
@@ -114,7 +116,7 @@ impl Hold {
     fn level(&self) -> Option<u8> {
         match &self.holder {
             Holder::Agent(held) => held.get().ok(),
-            Holder::Kernel(_) => None,
+            Holder::Kernel(_) | Holder::Gone => None,
         }
     }
 
@@ -123,7 +125,7 @@ impl Hold {
             return match (&self.led, &self.holder) {
                 (Some(led), _) => format!("LED {led}"),
                 (None, Holder::Kernel(consumer)) => consumer.clone(),
-                (None, Holder::Agent(_)) => String::from(OWN),
+                (None, Holder::Agent(_) | Holder::Gone) => String::from(OWN),
             };
         }
         let names: Vec<_> = self.plugs.iter().map(ToString::to_string).collect();
@@ -277,12 +279,47 @@ impl Hardware {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Brings the names up to date with the chips that are present.
+    /// Brings names and holds up to date with the chips that are present.
     fn refresh(&self, state: &mut State) {
         let Some(board) = &self.board else { return };
         let present = self.chips.list();
-        if state.catalogue.lines.is_empty() || state.catalogue.chips != present {
-            state.catalogue = Catalogue::new(board, &*self.chips, present);
+        if state.catalogue.chips == present && !state.catalogue.lines.is_empty() {
+            return;
+        }
+        let before =
+            std::mem::replace(&mut state.catalogue, Catalogue::new(board, &*self.chips, present)).chips;
+        self.follow_chips(state, &before);
+    }
+
+    /// Lets go of the lines of chips that went away, and takes them again when their chip is back: outputs at their safe
+    /// values.
+    fn follow_chips(&self, state: &mut State, before: &[ChipInfo]) {
+        let chips = state.catalogue.chips.clone();
+        let now = |key: &str| chips.iter().find(|chip| chip.key == key).map(|chip| chip.node);
+        let then = |key: &str| before.iter().find(|chip| chip.key == key).map(|chip| chip.node);
+        for (at, hold) in &mut state.holds {
+            if matches!(hold.holder, Holder::Agent(_)) && then(&at.chip) != now(&at.chip) {
+                log::warn!("line {} of {} went away with its chip", at.offset, at.chip);
+                hold.pulse = None;
+                hold.holder = Holder::Gone;
+            }
+        }
+        let back: Vec<LineAddress> = state
+            .holds
+            .iter()
+            .filter(|(at, hold)| matches!(hold.holder, Holder::Gone) && now(&at.chip).is_some())
+            .map(|(at, _)| at.clone())
+            .collect();
+        for at in back {
+            let Some(hold) = state.holds.get(&at) else {
+                continue;
+            };
+            let (direction, active_low) = (hold.direction, hold.active_low);
+            let value = self.safe_value(state, &at);
+            if let Err(fault) = self.hold_again(state, &at, direction, active_low, value) {
+                log::error!("{fault}");
+            }
+            self.tell_line(state, &at, "back");
         }
     }
 

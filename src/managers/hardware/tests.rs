@@ -790,6 +790,53 @@ async fn numbers_of_older_kernels_still_mean_their_lines() {
 }
 
 #[tokio::test]
+async fn lines_go_and_come_back_with_their_chip() {
+    let bench = bench();
+    let config = LineConfig {
+        safe_value: Some(1),
+        ..LineConfig::default()
+    };
+    bench
+        .hardware
+        .configure_line("GPIO27", &config, &admin())
+        .expect("configured");
+    let it = bench.connect_light();
+    bench
+        .connect("door:contact", "pi:bcm-gpio-4", Target::Number(4))
+        .expect("connected");
+    bench.hardware.set_line("pin-13", 0, &admin()).expect("set");
+    bench.chips.pull_or_put_back();
+    let view = bench.hardware.view(&admin()).expect("a view");
+    assert!(view.chips.is_empty());
+    let line = bench.hardware.line("GPIO27", &admin()).expect("still named");
+    assert_eq!((line.value, line.plug.as_ref()), (None, Some(&it.plug)));
+    let fault = bench
+        .hardware
+        .set_line("GPIO27", 1, &admin())
+        .expect_err("no chip");
+    assert_eq!(fault.kind, ErrorKind::LineNotFound);
+    assert!(bench.hardware.is_attached(&it));
+    bench.chips.pull_or_put_back();
+    let line = bench.hardware.line("GPIO27", &admin()).expect("back");
+    assert_eq!(
+        (line.value, line.plug.as_ref()),
+        (Some(1), Some(&it.plug)),
+        "at its safe value"
+    );
+    let line = bench.hardware.line("GPIO4", &admin()).expect("back");
+    assert_eq!((line.value, line.edges), (Some(0), true));
+    // Gone while it is disconnected: nothing is left of it.
+    bench.chips.pull_or_put_back();
+    bench.hardware.view(&admin()).expect("a view");
+    bench.hardware.detach(&it).expect("detached");
+    bench.chips.pull_or_put_back();
+    assert_eq!(
+        bench.hardware.line("GPIO27", &admin()).expect("free").consumer,
+        None
+    );
+}
+
+#[tokio::test]
 async fn without_a_board_there_is_nothing_and_no_error() {
     let bench = bench();
     let hardware = Hardware::with_drivers(
