@@ -10,7 +10,6 @@ mod tests;
 
 use super::Interfaces;
 use super::repository::Repository;
-use crate::confine::Launch;
 use crate::domain::{ConnRef, ConnectionRecord, Revision, SnapName, SnapRecord};
 use crate::engine::{Registry, TaskContext, TaskError};
 use crate::events::Audience;
@@ -87,12 +86,6 @@ impl Interfaces {
             }
         }
         Ok(())
-    }
-
-    /// The revision for which a snap's launch description is written.
-    fn launch_revision(&self, snap: &SnapName) -> Option<Revision> {
-        let launch = Launch::read(&self.dirs, snap).ok()?;
-        Some(launch.revision)
     }
 
     /// Tells on the bus what became of a connection.

@@ -2,8 +2,9 @@
 //! section 2, connect steps).
 
 use super::{BEFORE, put_back, with_record};
+use crate::confine::Launch;
 use crate::domain::status::TaskStatus;
-use crate::domain::{Attrs, ConnectionRecord, kinds};
+use crate::domain::{Attrs, ConnRef, ConnectionRecord, kinds};
 use crate::engine::{Outcome, Probe, TaskContext, TaskError, TaskKind};
 use crate::managers::interfaces::Interfaces;
 use crate::managers::interfaces::plan::ConnectParams;
@@ -77,16 +78,19 @@ impl TaskKind for Connect {
             self.0.hardware.detach(&key)?;
         }
         let future = with_record(&task.world(), &key, before.clone());
-        self.0.write_launches(&future, &[key.plug.snap.clone()])?;
+        self.0
+            .write_launches(&future, std::slice::from_ref(&key.plug.snap))?;
         task.with_commit(move |tx| put_back(tx, &key, before));
         Ok(())
     }
 
     fn probe(&self, task: &TaskContext) -> Probe {
-        let Ok(params) = task.params::<ConnectParams>() else {
-            return Probe::NoEffect;
-        };
-        self.0.probe_connection(task, &params.connection)
+        let params = task.params::<ConnectParams>().ok();
+        match params.and_then(|params| self.0.is_in_force(task, &params.connection)) {
+            Some(true) => Probe::Present,
+            Some(false) => Probe::Absent,
+            None => Probe::NoEffect,
+        }
     }
 
     fn cleanup(&self, task: &TaskContext) {
@@ -128,23 +132,20 @@ impl Connect {
 }
 
 impl Interfaces {
-    /// Whether a connection is remembered as established, and has its hardware if it asks for some.
-    pub(super) fn probe_connection(&self, task: &TaskContext, key: &crate::domain::ConnRef) -> Probe {
+    /// Whether what a connection gives is there, outside of the store: its hardware, or its plug in the launch
+    /// description where it asks for none. `None` when neither can tell.
+    pub(super) fn is_in_force(&self, task: &TaskContext, key: &ConnRef) -> Option<bool> {
         let world = task.world();
         let view = self.view(&world);
-        let record = view.record(key).filter(|record| record.is_established());
-        let held = self.hardware.is_attached(key);
-        let Some(record) = record else {
-            return if held { Probe::Partial } else { Probe::Absent };
-        };
-        let connection = view.connection(key, record);
-        let asks = connection.is_some_and(|connection| {
-            matches!(crate::managers::interfaces::target(&connection), Ok(Some(_)))
-        });
-        if asks == held {
-            Probe::Present
-        } else {
-            Probe::Partial
+        let slot = view.slot(&view.shown(&key.slot.snap), &key.slot.name)?;
+        let plug = view.plug(&view.shown(&key.plug.snap), &key.plug.name)?;
+        match slot.interface.target(slot.attrs()) {
+            Ok(Some(_)) => Some(self.hardware.is_attached(key)),
+            Ok(None) => {
+                let launch = Launch::read(&self.dirs, &plug.snap).ok()?;
+                Some(launch.plugs.contains_key(plug.name))
+            }
+            Err(_) => None,
         }
     }
 }

@@ -34,7 +34,8 @@ impl TaskKind for Disconnect {
         self.0.hardware.detach(&key)?;
         let after = remembered(before, params.forget);
         let future = with_record(&world, &key, after.clone());
-        self.0.write_launches(&future, &[key.plug.snap.clone()])?;
+        self.0
+            .write_launches(&future, std::slice::from_ref(&key.plug.snap))?;
         task.with_commit(move |tx| super::put_back(tx, &key, after));
         Ok(Outcome::Done)
     }
@@ -53,19 +54,18 @@ impl TaskKind for Disconnect {
         if before.is_established() {
             self.0.attach(&self.0.view(&future), &before)?;
         }
-        self.0.write_launches(&future, &[key.plug.snap.clone()])?;
+        self.0
+            .write_launches(&future, std::slice::from_ref(&key.plug.snap))?;
         task.with_commit(move |tx| tx.put_connection(before));
         Ok(())
     }
 
     fn probe(&self, task: &TaskContext) -> Probe {
-        let Ok(params) = task.params::<DisconnectParams>() else {
-            return Probe::NoEffect;
-        };
-        match self.0.probe_connection(task, &params.connection) {
-            Probe::Present => Probe::Absent,
-            Probe::Absent => Probe::Present,
-            other => other,
+        let params = task.params::<DisconnectParams>().ok();
+        match params.and_then(|params| self.0.is_in_force(task, &params.connection)) {
+            Some(true) => Probe::Absent,
+            Some(false) => Probe::Present,
+            None => Probe::NoEffect,
         }
     }
 

@@ -47,23 +47,9 @@ impl TaskKind for AutoConnect {
         Ok(self.0.services.remove_launch(&params.snap)?)
     }
 
-    fn probe(&self, task: &TaskContext) -> Probe {
-        let Ok(params) = task.params::<SnapParams>() else {
-            return Probe::NoEffect;
-        };
-        self.0.probe_launch(task, &params)
-    }
-}
-
-impl Interfaces {
-    /// Whether the launch description is that of the task's revision.
-    pub(super) fn probe_launch(&self, task: &TaskContext, params: &SnapParams) -> Probe {
-        let world = task.world();
-        let current = world.snaps.get(&params.snap).map(|record| record.current);
-        match (self.launch_revision(&params.snap), params.revision.or(current)) {
-            (Some(written), Some(wanted)) if written == wanted => Probe::Present,
-            _ => Probe::Absent,
-        }
+    /// What it settles follows from the store, and every start settles it, too.
+    fn probe(&self, _: &TaskContext) -> Probe {
+        Probe::NoEffect
     }
 }
 
@@ -190,22 +176,9 @@ impl TaskKind for AutoDisconnect {
         Ok(())
     }
 
-    fn probe(&self, task: &TaskContext) -> Probe {
-        let Ok(params) = task.params::<SnapParams>() else {
-            return Probe::NoEffect;
-        };
-        let forgotten: Vec<ConnectionRecord> = task.memory(FORGOTTEN).unwrap_or_default();
-        let world = task.world();
-        let view = self.0.view(&world);
-        let remembered = of_snap(&view, &params.snap)
-            .iter()
-            .any(|(_, record)| !record.is_established());
-        match (remembered, forgotten.is_empty()) {
-            (true, _) => Probe::Absent,
-            (false, false) => Probe::Present,
-            // Its tasks have the effect.
-            (false, true) => Probe::NoEffect,
-        }
+    /// Its effect is in the store alone, committed with its status.
+    fn probe(&self, _: &TaskContext) -> Probe {
+        Probe::NoEffect
     }
 }
 

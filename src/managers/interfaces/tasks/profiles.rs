@@ -11,13 +11,6 @@ use std::sync::Arc;
 /// `setup-profiles`: remembered connections come into force and the launch description is written.
 pub(super) struct SetupProfiles(pub Arc<Interfaces>);
 
-impl SetupProfiles {
-    /// The revision is known here already: this is an enable, a revert, or the pass after the auto-connections.
-    fn is_known(task: &TaskContext, params: &SnapParams) -> bool {
-        with_linked(&task.world(), &params.snap, params.revision).is_some()
-    }
-}
-
 impl TaskKind for SetupProfiles {
     fn kind(&self) -> &'static str {
         kinds::SETUP_PROFILES
@@ -57,13 +50,9 @@ impl TaskKind for SetupProfiles {
         }
     }
 
-    fn probe(&self, task: &TaskContext) -> Probe {
-        match task.params::<SnapParams>() {
-            Ok(params) if !params.again && Self::is_known(task, &params) => {
-                self.0.probe_launch(task, &params)
-            }
-            _ => Probe::NoEffect,
-        }
+    /// What is written follows from the store, and every start writes it, too.
+    fn probe(&self, _: &TaskContext) -> Probe {
+        Probe::NoEffect
     }
 }
 
@@ -94,14 +83,9 @@ impl TaskKind for RemoveProfiles {
         self.0.write_launches(&linked, &touched)
     }
 
-    fn probe(&self, task: &TaskContext) -> Probe {
-        let Ok(params) = task.params::<SnapParams>() else {
-            return Probe::NoEffect;
-        };
-        match self.0.launch_revision(&params.snap) {
-            Some(_) => Probe::Absent,
-            None => Probe::Present,
-        }
+    /// What is taken away follows from the store, and every start takes it away, too.
+    fn probe(&self, _: &TaskContext) -> Probe {
+        Probe::NoEffect
     }
 }
 

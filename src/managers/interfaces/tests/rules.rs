@@ -220,9 +220,11 @@ fn bad_ends_are_dropped_with_their_reason() {
         .plug("unknown", "teleport", json!({}))
         .slot("bad", "gpio", json!({}))
         .0;
-    let mut app = AppInfo::default();
-    app.plugs = vec!["good".into(), "unknown".into()];
-    app.slots = vec!["bad".into()];
+    let app = AppInfo {
+        plugs: vec!["good".into(), "unknown".into()],
+        slots: vec!["bad".into()],
+        ..AppInfo::default()
+    };
     info.apps.insert("app".into(), app);
     validate(&mut info);
     assert_eq!(info.plugs.keys().collect::<Vec<_>>(), ["good"]);
