@@ -122,3 +122,6 @@ fn no_option(snap: &str, key: &str) -> Fault {
     )
     .with(json!({"SnapName": snap, "Key": key}))
 }
+
+#[cfg(test)]
+mod tests;
