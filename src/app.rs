@@ -215,10 +215,9 @@ impl House {
     /// How this agent recognises people and snaps.
     fn policy(&self) -> Policy {
         let settings = Arc::clone(&self.managers.settings);
-        Policy::new(
-            nix::unistd::geteuid().as_raw(),
-            self.has_cgroups(),
-            move |cookie| settings.cookie_owner(cookie),
-        )
+        let user = nix::unistd::geteuid().as_raw();
+        Policy::new(user, self.has_cgroups(), move |cookie| {
+            settings.cookie_owner(cookie)
+        })
     }
 }

@@ -2,7 +2,9 @@
 //! daemon and without one.
 
 use crate::domain::{Dirs, Finding, SnapName};
-use crate::store::{self, World};
+use crate::drivers::clock::Clock;
+use crate::store::{self, Store, World};
+use nix::fcntl::{Flock, FlockArg};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::ExitCode;
@@ -57,7 +59,22 @@ fn findings(dirs: &Dirs, deep: bool) -> Vec<Finding> {
         Err(error) => return vec![Finding::new('d', error.to_string())],
     };
     findings.extend(secrets_in_logs(dirs, &world));
+    let store = Store::frozen(&path, world, Clock::system());
+    match super::house::inspect(dirs, &store, deep, agent_runs(dirs)) {
+        Ok(more) => findings.extend(more),
+        Err(error) => findings.push(Finding::system(format!(
+            "the system cannot be looked at: {error}"
+        ))),
+    }
     findings
+}
+
+/// A daemon has the root: it holds the lock.
+fn agent_runs(dirs: &Dirs) -> bool {
+    let Ok(file) = std::fs::File::open(dirs.state().join("lock")) else {
+        return false;
+    };
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).is_err()
 }
 
 /// Rule (f): no cookie stands in a log of a service or of the agent.

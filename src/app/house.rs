@@ -2,12 +2,11 @@
 
 use super::StartError;
 use crate::config::settings::Settings;
-use crate::domain::{Dirs, Plan, PlannedTask, kinds};
+use crate::domain::{Dirs, Finding, Plan, PlannedTask, kinds};
 use crate::drivers::clock::Clock;
 use crate::drivers::mount::Mounts;
 use crate::engine::{Engine, History, Outcome, Probe, Registry, TaskContext, TaskError, TaskKind};
 use crate::events::Bus;
-use crate::managers::Managers;
 use crate::managers::changes::Changes;
 use crate::managers::hardware::{self, Hardware};
 use crate::managers::interfaces::Interfaces;
@@ -15,6 +14,7 @@ use crate::managers::services::Services;
 use crate::managers::settings::Settings as SettingsManager;
 use crate::managers::snaps::{Device, Snaps};
 use crate::managers::system::System;
+use crate::managers::{Managers, reconcile};
 use crate::store::Store;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -80,16 +80,7 @@ impl House {
         );
         let mut registry = Registry::default();
         registry.add(MarkSeeded);
-        let snaps = Snaps::new(
-            dirs.clone(),
-            Arc::clone(&store),
-            Mounts::for_this_user(),
-            Device {
-                architecture: system.facts().architecture,
-                on_classic: system.facts().on_classic,
-                executable: std::env::current_exe()?,
-            },
-        );
+        let snaps = snaps(dirs, Arc::clone(&store), &system)?;
         snaps.register(&mut registry);
         services.register(&mut registry);
         settings_manager.register(&mut registry);
@@ -127,13 +118,11 @@ impl House {
     }
 
     /// Makes the system equal to the store; after `patience` the start goes on and this ends by itself.
-    pub async fn reconcile(&self, _restored: bool, _patience: Duration) {
-        let world = self.store.world();
-        let targets = self.managers.interfaces.targets(&world);
-        for (connection, fault) in self.managers.hardware.restore(&targets) {
-            log::error!("{connection}: {fault}");
+    pub async fn reconcile(&self, restored: bool, patience: Duration) {
+        let work = reconcile::reconcile(Arc::clone(&self.managers), self.store.world(), restored);
+        if tokio::time::timeout(patience, tokio::spawn(work)).await.is_err() {
+            log::warn!("the system is still being made equal to the state; the agent answers meanwhile");
         }
-        self.managers.services.reconcile(&world).await;
     }
 
     /// The first start of a device without a seed folder: change `seed`, done at once (decision 14).
@@ -159,6 +148,28 @@ impl House {
         self.managers.hardware.release_all();
         self.store.close();
     }
+}
+
+/// The manager of snaps, as the daemon and the check need it.
+fn snaps(dirs: &Dirs, store: Arc<Store>, system: &System) -> std::io::Result<Arc<Snaps>> {
+    let device = Device {
+        architecture: system.facts().architecture,
+        on_classic: system.facts().on_classic,
+        executable: std::env::current_exe()?,
+    };
+    Ok(Snaps::new(dirs.clone(), store, Mounts::for_this_user(), device))
+}
+
+/// What differs between a state and the system below `dirs`, looked at from outside the daemon.
+pub fn inspect(
+    dirs: &Dirs,
+    store: &Arc<Store>,
+    deep: bool,
+    agent_runs: bool,
+) -> std::io::Result<Vec<Finding>> {
+    let system = System::new(dirs, !nix::unistd::geteuid().is_root());
+    let snaps = snaps(dirs, Arc::clone(store), &system)?;
+    Ok(reconcile::inspect(&snaps, dirs, &store.world(), deep, agent_runs))
 }
 
 /// Marks the device as seeded: `seed.loaded` of the system's configuration.

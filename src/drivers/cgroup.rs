@@ -44,6 +44,15 @@ impl Tree {
         Some(Self { base })
     }
 
+    /// The part of the agent of that root directory, if there is one; nothing is made.
+    pub fn find(root: &Path) -> Option<Self> {
+        let mounts = MOUNTS.iter().map(Path::new);
+        mounts
+            .map(|mount| mount.join(base_name(root)))
+            .find(|base| base.join("cgroup.procs").exists())
+            .map(|base| Self { base })
+    }
+
     /// The group of that name, made if need be.
     pub fn group(&self, name: &str) -> io::Result<Group> {
         let path = self.base.join(name);

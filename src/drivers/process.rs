@@ -195,6 +195,11 @@ pub fn end_leftovers(owner: &str) -> bool {
     end_marked(&format!("{owner}|"))
 }
 
+/// The processes that an agent of that owner started and that still live.
+pub fn left_behind(owner: &str) -> Vec<i32> {
+    marked(&format!("{owner}|"))
+}
+
 fn end_marked(mark: &str) -> bool {
     let until = Instant::now() + Duration::from_secs(2);
     loop {

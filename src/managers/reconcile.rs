@@ -1,1 +1,50 @@
-//! Makes the system equal to the store at start; `pinion check` is its dry run.
+//! Makes the system equal to the store at start; `pinion check` is its dry run (decision 24).
+
+use super::Managers;
+use super::services;
+use super::snaps::Snaps;
+use crate::domain::{Dirs, Finding};
+use crate::store::World;
+use std::sync::Arc;
+
+/// Mends whatever differs: mounts and links first, then lines, then the services that need both. When the store was
+/// `restored` from a backup, what it does not know is kept: it may be newer than the backup.
+pub async fn reconcile(managers: Arc<Managers>, world: Arc<World>, restored: bool) {
+    let (snaps, seen) = (Arc::clone(&managers.snaps), Arc::clone(&world));
+    let disk = tokio::task::spawn_blocking(move || mend_disk(&snaps, &seen, restored));
+    if let Err(error) = disk.await {
+        log::error!("the snaps could not be looked at: {error}");
+    }
+    let targets = managers.interfaces.targets(&world);
+    for (connection, fault) in managers.hardware.restore(&targets) {
+        log::error!("{connection}: {fault}");
+    }
+    managers.services.reconcile(&world).await;
+}
+
+fn mend_disk(snaps: &Snaps, world: &World, restored: bool) {
+    if let Err(error) = snaps.sweep_uploads() {
+        log::warn!("{}", error.in_full());
+    }
+    for difference in snaps.inspect(world, false) {
+        if restored && difference.repair.takes_away() {
+            log::warn!("{}; it is kept, because the state is a backup", difference.what);
+            continue;
+        }
+        match snaps.repair(&difference) {
+            Ok(()) => log::info!("{}: mended", difference.what),
+            Err(error) => log::error!("{}: {error}", difference.what),
+        }
+    }
+}
+
+/// What differs, without mending it. Works from another process than the agent's.
+pub fn inspect(snaps: &Snaps, dirs: &Dirs, world: &World, deep: bool, agent_runs: bool) -> Vec<Finding> {
+    let disk = snaps.inspect(world, deep);
+    let mut findings: Vec<Finding> = disk
+        .into_iter()
+        .map(|difference| Finding::system(difference.what))
+        .collect();
+    findings.extend(services::inspect(dirs, world, agent_runs));
+    findings
+}

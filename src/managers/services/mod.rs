@@ -2,6 +2,7 @@
 //! app is started.
 
 mod board;
+mod inspect;
 mod logs;
 mod plan;
 mod ready;
@@ -11,6 +12,7 @@ mod unit;
 mod view;
 
 pub use board::{Activity, Live};
+pub use inspect::inspect;
 pub use logs::LogLine;
 pub use plan::{Action, ControlRequest};
 pub use view::{Activator, AppView, ServiceStatus};

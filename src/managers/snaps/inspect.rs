@@ -38,6 +38,13 @@ pub enum Repair {
     Person,
 }
 
+impl Repair {
+    /// It removes something that the store does not know.
+    pub fn takes_away(&self) -> bool {
+        matches!(self, Self::Unmount(_) | Self::Remove(_))
+    }
+}
+
 impl Snaps {
     /// Everything that differs. Snaps in unready changes are left to their change. `deep` hashes every file again.
     pub fn inspect(&self, world: &World, deep: bool) -> Vec<Discrepancy> {

@@ -1,0 +1,96 @@
+//! What lives though no service or hook should: the dry run of what a start ends.
+
+use crate::domain::{Dirs, Finding};
+use crate::drivers::cgroup::Tree;
+use crate::drivers::process;
+use crate::store::World;
+use std::os::unix::fs::PermissionsExt;
+
+/// Processes of apps that should not live, and files of services that are not as the store says. `agent_runs` is
+/// whether a daemon has the root: without one, no process should be left.
+pub fn inspect(dirs: &Dirs, world: &World, agent_runs: bool) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(tree) = Tree::find(dirs.root()) {
+        for name in tree.names() {
+            let Ok(group) = tree.group(&name) else { continue };
+            if group.is_populated() && !(agent_runs && is_expected(world, &name)) {
+                findings.push(Finding::system(format!(
+                    "processes {:?} live in the control group {name}, where none should",
+                    group.pids()
+                )));
+            }
+        }
+    } else if !agent_runs {
+        for pid in process::left_behind(&dirs.root().display().to_string()) {
+            findings.push(Finding::system(format!(
+                "process {pid} was started by an agent that has ended"
+            )));
+        }
+    }
+    if agent_runs {
+        for record in world.snaps.values().filter(|record| record.active) {
+            let busy = world
+                .change_in_progress(std::slice::from_ref(&record.name))
+                .is_some();
+            let path = dirs.launch(&record.name);
+            if !busy && !path.exists() {
+                findings.push(Finding::system(format!("{} is missing", path.display())));
+            }
+        }
+    }
+    findings.extend(cookies(dirs, world));
+    findings
+}
+
+/// The group of a service, or of a hook of a snap that a change is about.
+fn is_expected(world: &World, tag: &str) -> bool {
+    let mut parts = tag.split('.').skip(1);
+    let (Some(snap), Some(app)) = (parts.next(), parts.next()) else {
+        return false;
+    };
+    let busy = || {
+        world
+            .changes
+            .values()
+            .any(|change| !change.is_ready() && change.snaps.iter().any(|name| name == snap))
+    };
+    let Some(record) = world.snap(snap) else {
+        return busy();
+    };
+    let is_service = record
+        .info()
+        .is_some_and(|info| info.services().any(|service| service.name == app));
+    (record.active && is_service) || busy()
+}
+
+/// Each snap's cookie lies in a file of its own that only root may read (rule f when it does not).
+fn cookies(dirs: &Dirs, world: &World) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (cookie, snap) in world.cookies.iter() {
+        let path = dirs.cookies().join(format!("snap.{snap}"));
+        if world.change_in_progress(std::slice::from_ref(snap)).is_some() {
+            continue;
+        }
+        match std::fs::read_to_string(&path) {
+            Ok(text) if text.trim() == cookie => {
+                let mode = std::fs::metadata(&path).map_or(0, |about| about.permissions().mode() & 0o777);
+                if mode & 0o077 != 0 {
+                    findings.push(Finding::new(
+                        'f',
+                        format!(
+                            "{} has mode {mode:o}: it holds a secret and must be 600",
+                            path.display()
+                        ),
+                    ));
+                }
+            }
+            // Another user's file cannot be held against the store.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
+            _ => findings.push(Finding::system(format!(
+                "{} does not hold the cookie of snap {snap}",
+                path.display()
+            ))),
+        }
+    }
+    findings
+}
