@@ -4,3 +4,4 @@ mod fuzz_corpus;
 mod supply_chain;
 mod support;
 mod v2_frame;
+mod v2_hardware;
