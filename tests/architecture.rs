@@ -124,30 +124,33 @@ fn allowed(table: &'static [(&str, &[&str])], name: &str) -> &'static [&'static 
 
 /// Everything in the source below `root` that breaks a rule, one line each.
 fn violations(root: &Path) -> Vec<String> {
+    let files = files(root);
+    files.iter().flat_map(|file| judge_file(root, file)).collect()
+}
+
+fn judge_file(root: &Path, file: &Path) -> Vec<String> {
+    let module = module_of(root, file);
+    let name = file.strip_prefix(root).unwrap().display();
+    // lib.rs only lists the rooms.
+    let Some(room) = module.first() else {
+        return Vec::new();
+    };
+    if module.iter().any(|part| part == "tests") {
+        return Vec::new();
+    }
     let mut found = Vec::new();
-    for file in files(root) {
-        let module = module_of(root, &file);
-        let name = file.strip_prefix(root).unwrap().display().to_string();
-        if module.iter().any(|part| part == "tests") {
-            continue;
-        }
-        let Some(room) = module.first() else {
-            continue; // lib.rs only lists the rooms
+    for Reach { line, what } in read(&fs::read_to_string(file).unwrap(), &module) {
+        let reason = match &what {
+            tokens::What::Path(path) => judge_path(root, room, &module, path),
+            tokens::What::Word(word) => judge_word(room, word),
+            tokens::What::Alias => Some("renames the crate, which hides what it reaches".to_owned()),
+            tokens::What::SerializedView(view) if room == "managers" => Some(format!(
+                "{view} derives Serialize: a manager's view has no wire form"
+            )),
+            tokens::What::SerializedView(_) => None,
         };
-        let text = fs::read_to_string(&file).unwrap();
-        for Reach { line, what } in read(&text, &module) {
-            let reason = match &what {
-                tokens::What::Path(path) => judge_path(root, room, &module, path),
-                tokens::What::Word(word) => judge_word(room, word),
-                tokens::What::Alias => Some("renames the crate, which hides what it reaches".to_owned()),
-                tokens::What::SerializedView(view) if room == "managers" => Some(format!(
-                    "{view} derives Serialize: a manager's view has no wire form"
-                )),
-                tokens::What::SerializedView(_) => None,
-            };
-            if let Some(reason) = reason {
-                found.push(format!("src/{name}:{line}: {reason}"));
-            }
+        if let Some(reason) = reason {
+            found.push(format!("src/{name}:{line}: {reason}"));
         }
     }
     found
@@ -286,19 +289,25 @@ fn planted_violations_are_seen() {
             "no wire form",
         ),
     ];
+    let copy = tempfile::tempdir().unwrap();
+    copy_tree(&source(), copy.path());
+    fs::write(copy.path().join("managers/interfaces/inner.rs"), "").unwrap();
     for (file, text, expected) in plants {
-        let copy = tempfile::tempdir().unwrap();
-        copy_tree(&source(), copy.path());
-        fs::write(copy.path().join("managers/interfaces/inner.rs"), "").unwrap();
         let path = copy.path().join(file);
         let whole = fs::read_to_string(&path).unwrap();
         fs::write(&path, format!("{whole}\n{text}\n")).unwrap();
-        let found = violations(copy.path());
+        let found = judge_file(copy.path(), &path);
+        fs::write(&path, whole).unwrap();
         assert!(
             found.iter().any(|line| line.contains(expected)),
             "planted {text:?} in {file}, expected {expected:?}, found {found:?}"
         );
     }
+    // … and in a whole tree, too.
+    let path = copy.path().join("domain/names.rs");
+    let whole = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{whole}\nuse crate::api::server;\n")).unwrap();
+    assert_eq!(violations(copy.path()).len(), 1);
 }
 
 #[test]
