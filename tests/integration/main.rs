@@ -5,3 +5,4 @@ mod supply_chain;
 mod support;
 mod v2_frame;
 mod v2_hardware;
+mod v2_interfaces;
