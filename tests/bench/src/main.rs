@@ -101,7 +101,7 @@ fn install(agent: &Agent, name: &str, yaml: &str) -> Result<()> {
     std::fs::write(folder.join("meta/gadget.yaml"), "volumes: {}\n")?;
     let file = agent.root.join(format!("{name}.snap"));
     let (folder, file) = (folder.to_string_lossy(), file.to_string_lossy());
-    agent.client(&["pack", &folder, "--output", &file])?;
+    agent.client(&["pack", &folder, &file])?;
     agent.client(&["install", "--dangerous", &file])
 }
 
