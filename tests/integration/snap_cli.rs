@@ -1,0 +1,384 @@
+//! The unmodified `snap` command against the daemon. What it must answer is in the contract: v2-observed, section 4
+//! (exit codes, texts) and section 3 (kinds of changes and tasks).
+
+use crate::support::TestDaemon;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// True where there is a `snap` to drive; says why not otherwise.
+fn has_snap(test: &str) -> bool {
+    let found = Command::new("snap").arg("help").output().is_ok();
+    if !found {
+        println!("skipped: snap_cli::{test}: there is no snap command; tests/run fetches it by apt");
+    }
+    found
+}
+
+/// `snap` on the root of a daemon.
+struct Snap {
+    daemon: TestDaemon,
+}
+
+impl Snap {
+    fn new() -> Self {
+        Self {
+            daemon: TestDaemon::start(),
+        }
+    }
+
+    fn log(&self) -> String {
+        self.daemon.log().join("\n")
+    }
+
+    /// Runs `snap` with the words of `arguments`; its exit code and both outputs.
+    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = Command::new("snap")
+            .args(arguments)
+            .env("SNAPPY_GLOBAL_ROOT", self.daemon.root())
+            .env("HOME", self.daemon.scratch())
+            .env("LC_ALL", "C.UTF-8")
+            .env("TERM", "dumb")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        (status.code().unwrap_or(-1), text(&stdout), text(&stderr))
+    }
+
+    /// Runs `snap`, which must succeed; its standard output.
+    fn good(&self, line: &str) -> String {
+        let (code, stdout, stderr) = self.run(&words(line));
+        assert_eq!(code, 0, "snap {line}: {stdout}{stderr}\n{}", self.log());
+        stdout
+    }
+
+    /// Runs `snap`, which must end with 1 and say `text` on standard error.
+    fn refused(&self, line: &str, text: &str) {
+        let (code, stdout, stderr) = self.run(&words(line));
+        assert_eq!(code, 1, "snap {line}: {stdout}{stderr}");
+        assert!(
+            one_line(&stderr).contains(text),
+            "snap {line}: no {text:?} in {stderr:?}"
+        );
+    }
+
+    /// Packs a snap of these files and answers where it is.
+    fn pack(&self, name: &str, files: &[(&str, &str)]) -> String {
+        let folder = self.daemon.scratch().join("sources").join(name);
+        for (path, text) in files {
+            let path = folder.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, text).unwrap();
+            if !text.starts_with("name:") {
+                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            }
+        }
+        let file = self.daemon.scratch().join(format!("{name}.snap"));
+        let packed = Command::new(env!("CARGO_BIN_EXE_pinion"))
+            .arg("pack")
+            .args([&folder, &file])
+            .output()
+            .unwrap();
+        assert!(
+            packed.status.success(),
+            "{}",
+            String::from_utf8_lossy(&packed.stderr)
+        );
+        file.to_string_lossy().into_owned()
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        self.path(path).symlink_metadata().is_ok()
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.daemon.root().join(path)
+    }
+}
+
+fn words(line: &str) -> Vec<&str> {
+    line.split(' ').collect()
+}
+
+/// `snap` breaks its sentences at the width of the terminal.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A table without its spacing, one text per row.
+fn rows(text: &str) -> Vec<String> {
+    text.lines().map(one_line).filter(|row| !row.is_empty()).collect()
+}
+
+const BASE: &str = "name: snug\nversion: 1\ntype: base\nsummary: A base with nothing in it\n";
+const GADGET: &str = "name: bench-pi\ntype: gadget\nversion: 3\nsummary: Two pins\nbase: none\nslots:\n  \
+    pin-11: {interface: gpio, number: 17}\n  pin-13: {interface: gpio, number: 27}\n";
+const APP: &str =
+    "name: lights\nversion: 1.2\nsummary: Lights\nbase: none\nplugs:\n  led: gpio\n  key: gpio\n";
+
+impl Snap {
+    fn gadget(&self) -> String {
+        self.pack(
+            "bench-pi",
+            &[("meta/snap.yaml", GADGET), ("meta/gadget.yaml", "volumes: {}\n")],
+        )
+    }
+
+    fn app(&self) -> String {
+        self.pack("lights", &[("meta/snap.yaml", APP)])
+    }
+}
+
+#[test]
+fn nothing_installed() {
+    if !has_snap("nothing_installed") {
+        return;
+    }
+    let snap = Snap::new();
+    let version = rows(&snap.good("version"));
+    assert!(version[0].starts_with("snap 2."), "{version:?}");
+    assert!(version[1].starts_with("snapd 2.57"), "{version:?}");
+    assert_eq!(version[2], "series 16");
+
+    let (code, stdout, stderr) = snap.run(&["list"]);
+    assert_eq!((code, stdout.as_str()), (0, ""), "{stderr}");
+    assert!(stderr.starts_with("No snaps are installed yet."), "{stderr}");
+    snap.refused("list nosuch", "error: no matching snaps installed");
+    assert_eq!(snap.good("connections --all"), "");
+
+    let changes = rows(&snap.good("changes"));
+    assert_eq!(changes[0], "ID Status Spawn Ready Summary");
+    assert!(changes[1].starts_with("1 Done"), "{changes:?}");
+    assert!(rows(&snap.good("tasks --last=seed"))[1].starts_with("Done"));
+    snap.refused("change 99", "error: cannot find change with id \"99\"");
+    snap.refused("tasks 99", "error: cannot find change with id \"99\"");
+    snap.refused("watch 99", "error: cannot find change with id \"99\"");
+    snap.refused("abort 99", "error: cannot find change with id \"99\"");
+    snap.refused("abort 1", "error: cannot abort change 1 with nothing pending");
+    snap.refused(
+        "tasks --last=install",
+        "error: no changes of type \"install\" found",
+    );
+
+    let (code, _, stderr) = snap.run(&words("remove nosuch"));
+    assert_eq!(code, 0);
+    assert_eq!(one_line(&stderr), "snap \"nosuch\" is not installed");
+    assert_eq!(snap.good("warnings"), "No warnings.\n");
+    let interface = snap.good("interface gpio");
+    assert!(interface.starts_with("name:    gpio\n"), "{interface}");
+}
+
+#[test]
+fn install_and_remove() {
+    if !has_snap("install_and_remove") {
+        return;
+    }
+    let snap = Snap::new();
+    let app = snap.app();
+    snap.refused(
+        &format!("install {app}"),
+        "error: cannot find signatures with metadata for snap",
+    );
+    snap.refused("install hello", "error:");
+    assert_eq!(
+        one_line(&snap.good(&format!("install --dangerous {app}"))),
+        "lights 1.2 installed"
+    );
+    let list = rows(&snap.good("list"));
+    assert_eq!(list[0], "Name Version Rev Tracking Publisher Notes");
+    assert_eq!(list[1], "lights 1.2 x1 - - -");
+    assert_eq!(rows(&snap.good("list lights"))[1], "lights 1.2 x1 - - -");
+    assert!(snap.exists("snap/lights/current"));
+
+    // contract: v2-observed, section 3; the hooks' tasks stand there whether or not there are hooks
+    let tasks = snap.good("tasks --last=install");
+    let summaries: Vec<String> = rows(&tasks)[1..].to_vec();
+    assert!(summaries.iter().all(|row| row.starts_with("Done ")), "{tasks}");
+    assert_eq!(summaries.len(), 13, "{tasks}");
+    assert!(
+        summaries[0].ends_with("Ensure prerequisites for \"lights\" are available"),
+        "{tasks}"
+    );
+    assert!(
+        summaries
+            .iter()
+            .any(|row| row.ends_with("Mount snap \"lights\" (unset)")),
+        "{tasks}"
+    );
+    let changes = snap.good("changes");
+    assert!(
+        rows(&changes)[2].contains("Install \"lights\" snap from file \"/"),
+        "{changes}"
+    );
+    assert!(snap.good("changes lights").contains("Install \"lights\""));
+    snap.good("watch --last=install");
+
+    assert_eq!(
+        one_line(&snap.good(&format!("install --dangerous {app}"))),
+        "lights 1.2 installed"
+    );
+    assert_eq!(rows(&snap.good("list"))[1], "lights 1.2 x2 - - -");
+    assert_eq!(rows(&snap.good("list --all")).len(), 3);
+    assert_eq!(
+        one_line(&snap.good("remove --revision=x1 lights")),
+        "lights (revision x1) removed"
+    );
+
+    let gadget = snap.gadget();
+    assert_eq!(
+        one_line(&snap.good(&format!("install --dangerous --no-wait {gadget}"))).len(),
+        1
+    );
+    snap.good("watch --last=install");
+    assert_eq!(rows(&snap.good("list"))[1], "bench-pi 3 x1 - - gadget");
+
+    assert_eq!(one_line(&snap.good("remove --purge lights")), "lights removed");
+    assert!(!snap.exists("snap/lights") && !snap.exists("var/snap/lights"));
+    let removal = snap.good("tasks --last=remove");
+    assert!(
+        rows(&removal)[1..].iter().all(|row| row.starts_with("Done ")),
+        "{removal}"
+    );
+
+    let (base, app) = (snap.pack("snug", &[("meta/snap.yaml", BASE)]), snap.app());
+    let both = snap.good(&format!("install --dangerous {base} {app}"));
+    assert_eq!(rows(&both), ["lights 1.2 installed", "snug 1 installed"]);
+    let removed = snap.good("remove lights snug");
+    assert_eq!(rows(&removed), ["lights removed", "snug removed"]);
+}
+
+#[test]
+fn a_missing_base_is_named() {
+    if !has_snap("a_missing_base_is_named") {
+        return;
+    }
+    let snap = Snap::new();
+    let app = snap.pack(
+        "based",
+        &[("meta/snap.yaml", "name: based\nversion: 1\nbase: nowhere22\n")],
+    );
+    let line = format!("install --dangerous {app}");
+    snap.refused(&line, "nowhere22");
+    snap.refused(&line, "cannot perform the following tasks:");
+    let tasks = rows(&snap.good("tasks --last=install"));
+    assert!(tasks[1].starts_with("Error "), "{tasks:?}");
+    let (_, stdout, _) = snap.run(&["list"]);
+    assert_eq!(stdout, "");
+}
+
+#[test]
+fn connect_and_disconnect() {
+    if !has_snap("connect_and_disconnect") {
+        return;
+    }
+    let snap = Snap::new();
+    let (gadget, app) = (snap.gadget(), snap.app());
+    snap.good(&format!("install --dangerous {gadget} {app}"));
+    let all = rows(&snap.good("connections --all"));
+    assert_eq!(all[0], "Interface Plug Slot Notes");
+    for row in [
+        "gpio - bench-pi:pin-11 -",
+        "gpio - bench-pi:pin-13 -",
+        "gpio lights:key - -",
+        "gpio lights:led - -",
+    ] {
+        assert!(all.iter().any(|have| have == row), "no {row:?} in {all:?}");
+    }
+
+    assert_eq!(snap.good("connect lights:led bench-pi:pin-13"), "");
+    let made = rows(&snap.good("connections"));
+    assert_eq!(made[1..], ["gpio lights:led bench-pi:pin-13 manual"]);
+    let of_snap = rows(&snap.good("connections lights"));
+    assert_eq!(
+        of_snap[1..],
+        ["gpio lights:key - -", "gpio lights:led bench-pi:pin-13 manual"]
+    );
+    let tasks = rows(&snap.good("tasks --last=connect"));
+    assert!(
+        tasks[1].starts_with("Done ") && tasks[1].ends_with("Connect lights:led to bench-pi:pin-13"),
+        "{tasks:?}"
+    );
+    assert_eq!(
+        snap.good("connect lights:led bench-pi:pin-13"),
+        "",
+        "connecting again is nothing"
+    );
+    assert!(snap.good("interface gpio").contains("lights:led"));
+    assert!(snap.good("interface --attrs gpio").contains("number:"));
+
+    snap.refused(
+        "connect lights:nosuch bench-pi:pin-13",
+        "error: snap \"lights\" has no plug named \"nosuch\"",
+    );
+    snap.refused(
+        "connect lights:led bench-pi:nosuch",
+        "error: snap \"bench-pi\" has no slot named \"nosuch\"",
+    );
+    snap.refused("connect nosuch:led bench-pi:pin-13", "error: snap \"nosuch\"");
+
+    assert_eq!(snap.good("disconnect lights:led bench-pi:pin-13"), "");
+    assert_eq!(snap.good("connections"), "");
+    assert_eq!(snap.good("connect lights:key bench-pi:pin-11"), "");
+    assert_eq!(snap.good("disconnect lights:key"), "", "one name is enough");
+    assert_eq!(snap.good("connections"), "");
+    snap.good("connect lights:key bench-pi:pin-11");
+    assert_eq!(snap.good("disconnect --forget lights:key bench-pi:pin-11"), "");
+
+    snap.good("connect lights:led bench-pi:pin-13");
+    snap.good("remove lights");
+    assert_eq!(snap.good("connections"), "", "a removed snap has no connections");
+}
+
+#[test]
+fn abort_takes_back_what_was_done() {
+    if !has_snap("abort_takes_back_what_was_done") {
+        return;
+    }
+    let snap = Snap::new();
+    let base = snap.pack("snug", &[("meta/snap.yaml", BASE)]);
+    snap.good(&format!("install --dangerous {base}"));
+    let slow = snap.pack(
+        "slow",
+        &[
+            ("meta/snap.yaml", "name: slow\nversion: 1\nbase: snug\n"),
+            ("meta/hooks/install", "#!/bin/sh\nexec sleep 1000\n"),
+        ],
+    );
+    let change = one_line(&snap.good(&format!("install --dangerous --no-wait {slow}")));
+    let begin = Instant::now();
+    loop {
+        let tasks = snap.good(&format!("tasks {change}"));
+        let running = rows(&tasks)
+            .into_iter()
+            .any(|row| row.starts_with("Doing ") && row.contains("hook"));
+        if running {
+            break;
+        }
+        assert!(
+            begin.elapsed() < Duration::from_secs(20),
+            "the hook does not run:\n{tasks}"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(snap.good(&format!("abort {change}")), "");
+    let (code, _, stderr) = snap.run(&["watch", &change]);
+    assert_eq!(code, 1, "{stderr}");
+    let tasks = snap.good(&format!("tasks {change}"));
+    let table = tasks.split("\n....").next().unwrap();
+    for row in &rows(table)[1..] {
+        let status = row.split(' ').next().unwrap();
+        assert!(["Done", "Undone", "Error", "Hold"].contains(&status), "{tasks}");
+    }
+    assert!(!snap.exists("snap/slow/x1"), "the mount point is left");
+    assert_eq!(rows(&snap.good("list")).len(), 2, "only the base is left");
+    snap.refused(
+        &format!("abort {change}"),
+        &format!("cannot abort change {change} with nothing pending"),
+    );
+}
