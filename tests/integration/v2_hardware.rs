@@ -1,5 +1,6 @@
 //! `/v2/hardware` over the real socket, on the simulated board: what the issue and the decisions 5 to 12 say.
 
+use crate::support::daemon::binary;
 use crate::support::http::Answer;
 use crate::support::{Request, TestDaemon};
 use serde_json::{Value, json};
@@ -284,4 +285,117 @@ fn only_the_simulated_board_can_be_driven() {
     assert_eq!(hardware.result()["lines"], json!([]));
     assert_eq!(daemon.drive("GPIO4", 1).status, 404);
     assert_eq!(daemon.get("/v2/hardware/lines/GPIO4").status, 404);
+}
+
+/// The gadget of the Raspberry Pi family and an app with a plug for each of its interfaces, installed.
+fn with_gadget() -> TestDaemon {
+    let daemon = TestDaemon::start();
+    let app = daemon.scratch().join("app");
+    std::fs::create_dir_all(app.join("meta")).unwrap();
+    let yaml = "name: try\nversion: '1'\nsummary: Plugs\nbase: none\nplugs:\n  pin: {interface: gpio}\n  \
+                file: {interface: bool-file}\n  light: {interface: led}\n  other: {interface: bool-file}\n";
+    std::fs::write(app.join("meta/snap.yaml"), yaml).unwrap();
+    let gadget = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("gadget/pi");
+    let files: Vec<_> = [("pi", gadget), ("try", app)]
+        .into_iter()
+        .map(|(name, folder)| {
+            let file = daemon.scratch().join(format!("{name}.snap"));
+            let packed = std::process::Command::new(binary())
+                .arg("pack")
+                .arg(folder)
+                .arg(&file)
+                .output()
+                .unwrap();
+            assert!(packed.status.success(), "{packed:?}");
+            (name, std::fs::read(&file).unwrap())
+        })
+        .collect();
+    for (name, content) in &files {
+        let answer = daemon.post_form("/v2/snaps", &[("dangerous", "true")], &[("snap", name, content)]);
+        daemon.done(&answer);
+    }
+    daemon
+}
+
+impl TestDaemon {
+    /// Connects or disconnects and answers the ready change.
+    fn wire(&self, action: &str, plug: &str, slot: &str) -> Value {
+        let body = json!({
+            "action": action,
+            "plugs": [{"snap": "try", "plug": plug}],
+            "slots": [{"snap": "pi", "slot": slot}],
+        });
+        let answer = self.post("/v2/interfaces", &body);
+        assert_eq!(answer.status, 202, "{answer:?}");
+        self.wait(answer.body["change"].as_str().unwrap())
+    }
+}
+
+#[test]
+fn every_slot_of_the_gadget_is_something_on_the_board() {
+    let daemon = with_gadget();
+    let numbers = (0..28).map(|number| ("pin", format!("bcm-gpio-{number}"), format!("GPIO{number}")));
+    let hardware = daemon.get("/v2/hardware");
+    let header = hardware.result()["board"]["header"].as_array().unwrap().clone();
+    let pins = header.iter().enumerate().filter_map(|(index, name)| {
+        let name = name.as_str().unwrap();
+        name.starts_with("GPIO")
+            .then(|| ("file", format!("pin-{}", index + 1), name.to_owned()))
+    });
+    let slots: Vec<_> = numbers.chain(pins).collect();
+    assert_eq!(slots.len(), 56);
+    for (plug, slot, line) in slots {
+        assert_eq!(daemon.wire("connect", plug, &slot)["status"], "Done", "{slot}");
+        let now = daemon.line(&line);
+        assert_eq!(now["slot"]["slot"], *slot, "{slot}");
+        assert_eq!(now["plug"]["plug"], plug, "{slot}");
+        assert_eq!(daemon.wire("disconnect", plug, &slot)["status"], "Done", "{slot}");
+        assert_eq!(daemon.line(&line).get("plug"), None, "{slot}");
+    }
+    for (plug, slot, led) in [
+        ("file", "act-led", "ACT"),
+        ("light", "led-act", "ACT"),
+        ("light", "led-pwr", "PWR"),
+    ] {
+        assert_eq!(daemon.wire("connect", plug, slot)["status"], "Done", "{slot}");
+        let now = daemon.get(&format!("/v2/hardware/leds/{led}"));
+        assert_eq!(now.result()["plug"]["plug"], plug, "{slot}");
+        assert_eq!(daemon.wire("disconnect", plug, slot)["status"], "Done", "{slot}");
+    }
+}
+
+#[test]
+fn a_line_belongs_to_one_slot_and_stays_safe_after_it() {
+    let mut daemon = with_gadget();
+    assert_eq!(daemon.wire("connect", "file", "pin-13")["status"], "Done");
+    // pin-13 and bcm-gpio-27 are one line (decision 7).
+    let change = daemon.wire("connect", "pin", "bcm-gpio-27");
+    assert_eq!(change["status"], "Error");
+    let text = change["err"].as_str().unwrap();
+    assert!(
+        text.contains("GPIO27") && text.contains("pi:pin-13") && text.contains("try:file"),
+        "{text}"
+    );
+    // Several plugs share a slot's line.
+    assert_eq!(daemon.wire("connect", "other", "pin-13")["status"], "Done");
+    let set = json!({"action": "set", "value": 1});
+    assert_eq!(daemon.order_line("pin-13", &set).status, 200);
+    assert_eq!(daemon.wire("disconnect", "file", "pin-13")["status"], "Done");
+    assert_eq!(daemon.line("pin-13")["value"], 1);
+    // A restart finds it connected.
+    daemon.kill();
+    daemon.launch();
+    assert_eq!(
+        daemon.line("pin-13")["plug"],
+        json!({"snap": "try", "plug": "other"})
+    );
+    // Decision 10: after the last disconnect an output is held at its safe value.
+    let config = json!({"action": "configure", "safe-value": 1});
+    assert_eq!(daemon.order_line("pin-13", &config).status, 200);
+    let set = json!({"action": "set", "value": 0});
+    assert_eq!(daemon.order_line("pin-13", &set).status, 200);
+    assert_eq!(daemon.wire("disconnect", "other", "pin-13")["status"], "Done");
+    let line = daemon.line("pin-13");
+    assert_eq!((&line["value"], line.get("plug")), (&json!(1), None));
+    assert_eq!(daemon.wire("connect", "pin", "bcm-gpio-27")["status"], "Done");
 }
