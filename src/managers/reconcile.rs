@@ -7,7 +7,7 @@ use crate::domain::{Dirs, Finding};
 use crate::store::World;
 use std::sync::Arc;
 
-/// Mends whatever differs: mounts and links first, then lines, then the services that need both. When the store was
+/// Mends whatever differs: mounts and links first, then lines, then cookies, then the services that need all of these. When the store was
 /// `restored` from a backup, what it does not know is kept: it may be newer than the backup.
 pub async fn reconcile(managers: Arc<Managers>, world: Arc<World>, restored: bool) {
     let (snaps, seen) = (Arc::clone(&managers.snaps), Arc::clone(&world));
@@ -19,6 +19,7 @@ pub async fn reconcile(managers: Arc<Managers>, world: Arc<World>, restored: boo
     for (connection, fault) in managers.hardware.restore(&targets) {
         log::error!("{connection}: {fault}");
     }
+    managers.settings.reconcile(&world);
     managers.services.reconcile(&world).await;
 }
 

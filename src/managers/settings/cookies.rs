@@ -35,24 +35,60 @@ fn base64url(bytes: &[u8]) -> String {
 }
 
 impl Settings {
-    /// The cookie of a snap that is being installed, with its file; the one that it has, if it has one. The caller
-    /// commits it (`Tx::put_cookie`) with the snap's record.
-    pub fn prepare_cookie(&self, world: &World, snap: &SnapName) -> Result<String, Fault> {
+    /// The cookie of a snap, with its file: the one that it has, or a new one. The caller commits it
+    /// (`Tx::put_cookie`).
+    pub(super) fn prepare_cookie(&self, world: &World, snap: &SnapName) -> Result<String, Fault> {
         let known = world
             .cookies
             .iter()
             .find(|(_, owner)| *owner == snap)
             .map(|(cookie, _)| cookie.clone());
         let cookie = known.map_or_else(new, Ok)?;
+        let path = file(&self.dirs, snap);
+        if std::fs::read_to_string(&path).is_ok_and(|kept| kept == cookie) {
+            return Ok(cookie);
+        }
         fs::make_dir(&self.dirs.cookies(), 0o700)
-            .and_then(|()| fs::write_atomic(&file(&self.dirs, snap), cookie.as_bytes(), 0o600))
+            .and_then(|()| fs::write_atomic(&path, cookie.as_bytes(), 0o600))
             .map_err(|error| Fault::internal(error.in_full()))?;
         Ok(cookie)
     }
 
-    /// Takes the file of a removed snap's cookie away. The caller commits `Tx::delete_cookies`.
-    pub fn forget_cookie(&self, snap: &SnapName) -> Result<(), Fault> {
-        fs::remove_file(&file(&self.dirs, snap)).map_err(|error| Fault::internal(error.in_full()))
+    /// Forgets what is kept outside the store for a snap that is not installed any more.
+    pub(super) fn forget(&self, world: &World, snap: &SnapName) {
+        if world.snap(snap.as_str()).is_some()
+            || world.change_in_progress(std::slice::from_ref(snap)).is_some()
+        {
+            return;
+        }
+        if let Err(error) = fs::remove_file(&file(&self.dirs, snap)) {
+            log::warn!("{}", error.in_full());
+        }
+        if let Err(fault) = self.services.forget(snap) {
+            log::warn!("{fault}");
+        }
+    }
+
+    /// Makes the files of cookies equal to the store at start. A snap without a cookie gets one with its next hook.
+    pub fn reconcile(&self, world: &World) {
+        for snap in world.cookies.values() {
+            if let Err(fault) = self.prepare_cookie(world, snap) {
+                log::error!("the cookie of snap {snap} cannot be kept: {fault}");
+            }
+        }
+        for entry in std::fs::read_dir(self.dirs.cookies())
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let name = entry.file_name();
+            let snap = name.to_str().and_then(|name| name.strip_prefix("snap."));
+            if snap.is_none_or(|snap| world.cookies.values().all(|owner| owner != snap))
+                && let Err(error) = fs::remove_file(&entry.path())
+            {
+                log::warn!("{}", error.in_full());
+            }
+        }
     }
 
     /// The snap that a cookie was given to: for good, or for a hook that runs now.

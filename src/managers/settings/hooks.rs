@@ -59,6 +59,18 @@ impl Settings {
         registry.add(RunHook(self.clone()));
     }
 
+    /// Gives a snap its cookie at the first step of its life that runs its code; kept with the task's next status.
+    fn give_cookie(&self, task: &TaskContext, snap: &SnapName) -> Result<(), TaskError> {
+        let world = task.world();
+        if world.snap(snap.as_str()).is_none() || world.cookies.values().any(|owner| owner == snap) {
+            return Ok(());
+        }
+        let cookie = self.prepare_cookie(&world, snap)?;
+        let snap = snap.clone();
+        task.with_commit(move |tx| tx.put_cookie(&cookie, &snap));
+        Ok(())
+    }
+
     /// Runs a hook of a snap's current revision to its end, on this thread.
     fn run_hook(
         &self,
@@ -199,6 +211,7 @@ impl TaskKind for RunHook {
         if params.snap == *system::STORED {
             return system::perform(task, &params).map(|()| Outcome::Done);
         }
+        self.0.give_cookie(task, &params.snap)?;
         // Only what a request has set asks for the hook.
         params.optional |= params.hook == "configure" && params.patch.is_empty();
         match self.0.run_hook(task, &params, &params.hook) {
@@ -234,6 +247,12 @@ impl TaskKind for RunHook {
 
     fn probe(&self, _task: &TaskContext) -> Probe {
         Probe::NoEffect
+    }
+
+    fn cleanup(&self, task: &TaskContext) {
+        if let Ok(params) = task.params::<HookParams>() {
+            self.0.forget(&task.world(), &params.snap);
+        }
     }
 }
 

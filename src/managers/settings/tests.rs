@@ -455,7 +455,18 @@ async fn a_cookie_is_kept_for_the_launcher_only() {
         .expect("committed");
     assert_eq!(board.settings.cookie_owner(&cookie), Some(snap.clone()));
     let again = board.settings.prepare_cookie(&board.store.world(), &snap);
-    assert_eq!(again, Ok(cookie));
-    board.settings.forget_cookie(&snap).expect("removed");
+    assert_eq!(again, Ok(cookie.clone()));
+    let strange = board.root.path().join("var/lib/snapd/cookie/snap.gone");
+    std::fs::write(&strange, "x").expect("written");
+    std::fs::remove_file(&path).expect("removed");
+    board.settings.reconcile(&board.store.world());
+    assert_eq!(std::fs::read_to_string(&path).ok(), Some(cookie));
+    assert!(!strange.exists());
+    let gone = snap.clone();
+    board
+        .store
+        .commit(move |tx| tx.delete_snap(&gone))
+        .expect("committed");
+    board.settings.forget(&board.store.world(), &snap);
     assert!(!path.exists());
 }
