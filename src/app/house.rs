@@ -145,6 +145,9 @@ impl House {
     /// Lets go of everything in order: services, lines, the store.
     pub async fn leave(&self) {
         self.managers.services.shutdown().await;
+        let snaps = Arc::clone(&self.managers.snaps);
+        // A thread that panics has logged it.
+        let _ = tokio::task::spawn_blocking(move || snaps.leave()).await;
         self.managers.hardware.release_all();
         self.store.close();
     }

@@ -7,3 +7,4 @@ mod support;
 mod v2_frame;
 mod v2_hardware;
 mod v2_interfaces;
+mod v2_snaps;

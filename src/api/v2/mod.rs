@@ -6,6 +6,7 @@ mod changes;
 mod conf;
 mod connections;
 mod debug;
+mod download;
 mod duration;
 mod envelope;
 mod find;

@@ -96,6 +96,7 @@ pub static ROUTES: &[Route] = &[
     route("/v2/snaps/{name}")
         .get(Open, handler!(snaps::one))
         .post(Authenticated, handler!(snaps::act)),
+    route("/v2/snaps/{name}/file").get(Open, handler!(snaps::file)),
     route("/v2/icons/{name}/icon").get(Open, handler!(snaps::icon)),
     route("/v2/find").get(Open, handler!(find::find)),
     route("/v2/sections").get(Open, handler!(find::sections)),

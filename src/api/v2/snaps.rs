@@ -1,13 +1,12 @@
 //! `/v2/snaps` (contract: v2, section 3, "Snaps", and v2-observed).
 
-use super::{Call, Reply, find, upload};
+use super::apps::AppBody;
+use super::{Call, Reply, download, find, upload};
 use crate::domain::requester::Role;
 use crate::domain::{ErrorKind, Fault, Plan, Revision, SnapRecord};
-use crate::managers::services::{Activator, AppView, Services};
+use crate::managers::services::{AppView, Services};
 use crate::managers::snaps::{RemoveOptions, Sideload, SideloadFlags, SnapView, Which};
-use axum::body::Body;
-use axum::http::{HeaderValue, header};
-use axum::response::Response;
+use axum::http::header;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -59,66 +58,8 @@ struct SnapBody<'a> {
     links: &'a BTreeMap<String, Vec<String>>,
 }
 
-/// An app within its snap.
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct AppBody {
-    snap: String,
-    name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    daemon: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    daemon_scope: Option<&'static str>,
-    #[serde(skip_serializing_if = "is_false")]
-    enabled: bool,
-    #[serde(skip_serializing_if = "is_false")]
-    active: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    common_id: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    activators: Vec<ActivatorBody>,
-}
-
-/// The contract's names of these are capitalised.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct ActivatorBody {
-    name: String,
-    #[serde(rename = "Type")]
-    kind: &'static str,
-    active: bool,
-    enabled: bool,
-}
-
 fn is_false(flag: &bool) -> bool {
     !*flag
-}
-
-impl From<Activator> for ActivatorBody {
-    fn from(activator: Activator) -> Self {
-        Self {
-            name: activator.name,
-            kind: activator.kind,
-            active: activator.active,
-            enabled: activator.enabled,
-        }
-    }
-}
-
-impl From<AppView> for AppBody {
-    fn from(app: AppView) -> Self {
-        let status = app.status.unwrap_or_default();
-        Self {
-            snap: app.snap.to_string(),
-            name: app.name,
-            daemon: app.daemon.map(|daemon| daemon.to_string()),
-            daemon_scope: app.daemon.map(|_| if app.of_user { "user" } else { "system" }),
-            enabled: status.enabled,
-            active: status.active,
-            common_id: app.common_id,
-            activators: app.activators.into_iter().map(ActivatorBody::from).collect(),
-        }
-    }
 }
 
 /// The apps of the revision that is shown.
@@ -220,8 +161,7 @@ pub async fn one(call: Call) -> Result<Reply, Fault> {
 
 /// GET /v2/icons/{name}/icon: the picture as it is.
 pub async fn icon(call: Call) -> Result<Reply, Fault> {
-    let name = call.param("name");
-    let view = call.managers.snaps.one(name)?;
+    let view = call.managers.snaps.one(call.param("name"))?;
     let path = view
         .icon
         .ok_or_else(|| Fault::new(ErrorKind::NotFound, "local snap has no icon"))?;
@@ -229,22 +169,28 @@ pub async fn icon(call: Call) -> Result<Reply, Fault> {
         Some("svg") => "image/svg+xml",
         _ => "image/png",
     };
-    let file_name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let bytes = tokio::task::spawn_blocking(move || std::fs::read(path))
-        .await
-        .map_err(|error| Fault::internal(error.to_string()))?
-        .map_err(|error| Fault::internal(format!("cannot read the icon of snap {name:?}: {error}")))?;
-    let mut response = Response::new(Body::from(bytes));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename={file_name}")) {
-        headers.insert(header::CONTENT_DISPOSITION, value);
+    download::file(path, kind, None).await
+}
+
+/// GET /v2/snaps/{name}/file: the snap file, whole or a range of it.
+pub async fn file(call: Call) -> Result<Reply, Fault> {
+    let name = call.param("name");
+    let view = call.managers.snaps.one(name)?;
+    if !view.active {
+        return Err(Fault::bad(format!(
+            "cannot download file of inactive snap {name:?}: enable it first"
+        )));
     }
-    Ok(Reply::Raw(response))
+    if view.record.try_mode {
+        return Err(Fault::bad(format!(
+            "cannot download file for try-mode snap {name:?}"
+        )));
+    }
+    let range = call
+        .headers
+        .get(header::RANGE)
+        .and_then(|value| value.to_str().ok());
+    download::file(view.file, "application/octet-stream", range).await
 }
 
 /// POST /v2/snaps: files to install, or an action on several snaps.

@@ -122,6 +122,19 @@ impl Mounts {
         Ok(())
     }
 
+    /// Takes away what is mounted at `target` and leaves the folder.
+    pub fn detach(self, target: &Path) -> Result<(), MountError> {
+        // one over the other: only a person does that, and not often
+        for _ in 0..16 {
+            let State::Mounted(_) = self.state(target)? else {
+                break;
+            };
+            nix::mount::umount2(target, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW)
+                .named("unmount", target)?;
+        }
+        Ok(())
+    }
+
     /// What stands at `target`.
     pub fn state(self, target: &Path) -> Result<State, MountError> {
         let Ok(real) = target.canonicalize() else {

@@ -81,4 +81,22 @@ impl Snaps {
             .collect();
         self.uploads.clean(&wanted)
     }
+
+    /// Ends with the agent: below another root than `/` nothing stays mounted; on the host the mounts stay for what
+    /// runs from them, as the contract's daemon leaves them.
+    pub fn leave(&self) {
+        if self.dirs.is_host() {
+            return;
+        }
+        match self.mounts.below(&self.dirs.snap_mounts()) {
+            Ok(points) => {
+                for point in points.iter().rev() {
+                    if let Err(error) = self.mounts.detach(&point.target) {
+                        log::warn!("a snap stays mounted: {error}");
+                    }
+                }
+            }
+            Err(error) => log::warn!("cannot tell what is mounted: {error}"),
+        }
+    }
 }

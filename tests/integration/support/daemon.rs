@@ -228,18 +228,22 @@ impl Drop for TestDaemon {
         if std::thread::panicking() {
             eprintln!("the daemon's log:\n{}", self.log().join("\n"));
         }
-        let Some(mut child) = self.child.take() else {
-            return;
-        };
-        // By SIGTERM first, so that what it mounted or started goes with it.
-        terminate(&child);
-        for _ in 0..500 {
-            if child.try_wait().is_ok_and(|ended| ended.is_some()) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(10));
+        if let Some(child) = self.child.take() {
+            end(child);
         }
-        let _ = child.kill();
-        let _ = child.wait();
+        super::snaps::let_go(self.dir.path());
     }
+}
+
+/// By SIGTERM first, so that what it mounted or started goes with it.
+fn end(mut child: Child) {
+    terminate(&child);
+    for _ in 0..500 {
+        if child.try_wait().is_ok_and(|ended| ended.is_some()) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
 }
