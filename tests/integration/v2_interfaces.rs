@@ -338,6 +338,49 @@ fn connections_survive_a_kill_and_end_with_their_snap() {
     assert!(line.get("plug").is_none(), "{line:#}");
 }
 
+#[test]
+fn hooks_of_the_ends_run_and_see_what_was_given() {
+    let daemon = TestDaemon::start();
+    sideload(&daemon, "board", GADGET);
+    let base = "name: bare\nversion: '1'\ntype: base\nsummary: x\ndescription: x\narchitectures: [all]\n";
+    sideload(&daemon, "bare", base);
+    let tree = daemon.scratch().join("hooked.tree/meta/hooks");
+    std::fs::create_dir_all(&tree).unwrap();
+    for (hook, script) in [
+        ("prepare-plug-lamp", "echo prepared"),
+        ("connect-plug-lamp", "env | grep ^SNAP_PLUG_LAMP_LINE="),
+        ("disconnect-plug-lamp", "echo disconnected"),
+    ] {
+        let path = tree.join(hook);
+        std::fs::write(&path, format!("#!/bin/sh\n{{ {script}; }} >>$SNAP_DATA/told\n")).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let yaml = APP
+        .replace("name: lights", "name: hooked")
+        .replace("base: none", "base: bare");
+    sideload(&daemon, "hooked", &yaml);
+    let lamp = ("hooked", "lamp");
+    let change = daemon.done(&daemon.post("/v2/interfaces", &request("connect", lamp, FOUR)));
+    let summaries: Vec<&str> = change["tasks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|task| task["summary"].as_str().unwrap())
+        .collect();
+    // contract: v2, section 6, connect
+    assert_eq!(
+        summaries,
+        [
+            "Run hook prepare-plug-lamp of snap \"hooked\"",
+            "Connect hooked:lamp to board:bcm-gpio-4",
+            "Run hook connect-plug-lamp of snap \"hooked\"",
+        ]
+    );
+    daemon.done(&daemon.post("/v2/interfaces", &request("disconnect", lamp, FOUR)));
+    let told = std::fs::read_to_string(daemon.root().join("var/snap/hooked/x1/told")).unwrap();
+    assert_eq!(told, "prepared\nSNAP_PLUG_LAMP_LINE=GPIO4\ndisconnected\n");
+}
+
 /// Runs the distribution's own `snap` against the daemon.
 fn snap(daemon: &TestDaemon, args: &[&str]) -> (bool, String) {
     let output = Command::new("snap")

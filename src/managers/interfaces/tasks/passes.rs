@@ -68,7 +68,14 @@ fn candidates<'w>(view: &Repository<'w>, snap: &SnapName) -> Found<'w> {
     let mut found = Found::default();
     let mut seen: BTreeSet<ConnRef> = BTreeSet::new();
     let own = view.plugs_of(snap);
-    let others = view.plugs().filter(|plug| plug.snap != *snap);
+    let offered: BTreeSet<&str> = slots
+        .iter()
+        .filter(|slot| slot.snap == *snap)
+        .map(|slot| slot.interface.name)
+        .collect();
+    let others = view
+        .plugs()
+        .filter(|plug| plug.snap != *snap && offered.contains(plug.interface.name));
     for plug in own.into_iter().chain(others) {
         let fits: Vec<&End> = slots
             .iter()
