@@ -103,6 +103,6 @@ pub fn note_probe(kind: &str, task: crate::domain::TaskId, moment: &str, probe: 
         && let Ok(mut file) = std::fs::OpenOptions::new().append(true).create(true).open(path)
     {
         // The test that reads this finds a missing line.
-        let _ = writeln!(file, "{kind} {task} {moment} {probe:?}");
+        let _ = file.write_all(format!("{kind} {task} {moment} {probe:?}\n").as_bytes());
     }
 }

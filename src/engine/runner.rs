@@ -160,10 +160,14 @@ impl Engine {
                 Some(pause)
             }
             Ok(Outcome::Done) => {
-                let error = self
+                let written = self
                     .finish(change, id, going, Ok(()), context.take_leavings())
-                    .await
-                    .err()?;
+                    .await;
+                #[cfg(feature = "fault-inject")]
+                if written.is_ok() {
+                    self.note_probe(&context, going).await;
+                }
+                let error = written.err()?;
                 *unwritten += 1;
                 if *unwritten < WRITE_ATTEMPTS && !matches!(error, StoreError::Refused(_)) {
                     return Some(WRITE_PAUSE);
@@ -178,6 +182,25 @@ impl Engine {
                 None
             }
         }
+    }
+
+    /// What the probe of a task says once its end is committed.
+    #[cfg(feature = "fault-inject")]
+    async fn note_probe(&self, context: &Arc<TaskContext>, going: &'static str) {
+        let Some(kind) = self.registry.get(&context.task().kind).cloned() else {
+            return;
+        };
+        let context = Arc::clone(context);
+        let looked = tokio::task::spawn_blocking(move || {
+            fault::note_probe(
+                kind.kind(),
+                context.task_id(),
+                &format!("{going}-after"),
+                kind.probe(&context),
+            );
+        });
+        // The test that reads the notes finds a missing one.
+        let _ = looked.await;
     }
 
     /// Calls the handler on a thread that may block.
@@ -395,15 +418,6 @@ fn call(kind: &dyn TaskKind, context: &TaskContext, going: &'static str) -> Resu
     });
     if fault::hit(name, going, "after-effect") == fault::Injected::Error {
         return Err(TaskError::new("injected after the effect"));
-    }
-    #[cfg(feature = "fault-inject")]
-    if result.is_ok() {
-        fault::note_probe(
-            name,
-            context.task_id(),
-            &format!("{going}-after"),
-            kind.probe(context),
-        );
     }
     result
 }

@@ -367,11 +367,13 @@ async fn undo_runs(
         panic!("{kind} can be undone but no scenario has a task behind it that could fail");
     };
     let last = kinds.len() - 1;
-    // Injected tasks are made last but do not run last: the failing one is the last of the plan that runs last.
-    let failing = kinds
-        .iter()
-        .rposition(|one| one == "run-hook" || one == "discard-snap")
-        .unwrap_or(last);
+    // Injected tasks are made last but do not run last: what runs last is a hook, in a removal the files' end.
+    let ending = if *scenario == Scenario::Remove {
+        "discard-snap"
+    } else {
+        "run-hook"
+    };
+    let failing = kinds.iter().rposition(|one| one == ending).unwrap_or(last);
     let nth = kinds[..=failing]
         .iter()
         .filter(|one| **one == kinds[failing])
