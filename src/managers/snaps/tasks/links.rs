@@ -1,6 +1,7 @@
 //! Which revision of a snap is the current one.
 
 use crate::domain::{Revision, RevisionRecord, SnapName, SnapRecord, kinds};
+use crate::drivers::fs;
 use crate::engine::{Outcome, Probe, TaskContext, TaskError, TaskKind};
 use crate::managers::snaps::Snaps;
 use crate::managers::snaps::params::{Before, Flags, Setup};
@@ -183,6 +184,9 @@ impl TaskKind for UnlinkSnap {
         let setup: Setup = task.params()?;
         let revision = Self::revision(&setup);
         let info = self.snaps.info_of(task, &setup.snap, revision)?;
+        // A removal may have cleared the data before it failed, and clearing cannot be undone: a snap that can be run
+        // has its folder all the same.
+        fs::make_dir(&self.snaps.dirs.snap_data(&setup.snap, revision), 0o755)?;
         self.snaps.link(&info, revision)?;
         task.with_commit(move |tx| {
             edit(tx, &setup.snap, |record| {
