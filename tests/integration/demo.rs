@@ -93,7 +93,10 @@ impl Demo {
             .collect();
         assert_eq!(left, Vec::<PathBuf>::new());
         let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mounts");
-        assert!(!mounts.contains(&*self.folder.path().to_string_lossy()), "{mounts}");
+        assert!(
+            !mounts.contains(&*self.folder.path().to_string_lossy()),
+            "{mounts}"
+        );
         assert_eq!(processes_of(self.folder.path()), Vec::<i32>::new());
         rest
     }
@@ -133,7 +136,10 @@ fn shows_everything(user: Option<u32>) {
         "{:?}: {rest:#?}",
         begun.elapsed()
     );
-    assert!(rest.iter().any(|line| line.contains("board --watch")), "{rest:#?}");
+    assert!(
+        rest.iter().any(|line| line.contains("board --watch")),
+        "{rest:#?}"
+    );
 }
 
 #[test]

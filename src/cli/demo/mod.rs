@@ -36,11 +36,8 @@ pub async fn run(session: &Session, stay: bool) -> Outcome {
     let cleared = stage.clear().await;
     outcome?;
     cleared?;
-    session.say(if stay { "" } else { ENDING })
+    session.say("The daemon is stopped and its directory removed.")
 }
-
-const ENDING: &str =
-    "\nThe daemon is stopped and its directory removed. To keep it and play with it: pinion demo --stay";
 
 /// The whole play.
 async fn show(session: &Session, stage: &mut Stage, stay: bool) -> Outcome {
@@ -86,8 +83,9 @@ async fn show(session: &Session, stage: &mut Stage, stay: bool) -> Outcome {
 
     if stay {
         session.say(format_args!(
-            "It stays until Ctrl-C. In another terminal:\n{}",
-            stage.suggestions()
+            "It stays until Ctrl-C, with the socket {}\nIn another terminal:\n{}",
+            stage.client().socket().display(),
+            stage.suggestions(&stage.root().display().to_string())
         ))?;
     }
     let picture = Picture {
@@ -100,8 +98,9 @@ async fn show(session: &Session, stage: &mut Stage, stay: bool) -> Outcome {
         return Ok(());
     }
     session.say(format_args!(
-        "\nWhat to try next, with `pinion demo --stay` in another terminal:\n{}",
-        stage.suggestions()
+        "\nWhat to try next: keep it with `{} demo --stay`, and in another terminal, with the ROOT that it tells:\n{}",
+        stage.program(),
+        stage.suggestions("ROOT")
     ))
 }
 

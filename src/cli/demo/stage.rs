@@ -181,11 +181,19 @@ impl Stage {
         }
     }
 
-    /// Commands to play with, as they can be typed here.
-    pub fn suggestions(&self) -> String {
+    /// This program, to be called with other arguments.
+    pub fn program(&self) -> String {
         let here = std::env::current_dir().unwrap_or_default();
-        let program = self.program.strip_prefix(&here).unwrap_or(&self.program);
-        let command = format!("{} --root {}", program.display(), self.root.display());
+        self.program
+            .strip_prefix(&here)
+            .unwrap_or(&self.program)
+            .display()
+            .to_string()
+    }
+
+    /// Commands to play with, as they can be typed here; `root` is the root directory or what stands for it.
+    pub fn suggestions(&self, root: &str) -> String {
+        let command = format!("{} --root {root}", self.program());
         [
             "board --watch",
             "connections --all",
@@ -196,7 +204,6 @@ impl Stage {
         ]
         .map(|what| format!("  {command} {what}\n"))
         .concat()
-            + &format!("  socket: {}\n", self.client.socket().display())
     }
 
     /// Puts everything away: the snaps through the daemon as any client would, then the daemon, then the root.
