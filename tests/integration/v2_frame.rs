@@ -1,6 +1,6 @@
 //! The frame of /v2 over the real sockets: the envelope, unknown paths and verbs, access, slow clients.
 
-use crate::support::somebody::{NOBODY, ask_as, is_root, status_of};
+use crate::support::somebody::{ANOTHER_USER, NOBODY, ask_as, is_root, status_of};
 use crate::support::{Request, TestDaemon};
 use pinion::api::v2::ROUTES;
 use serde_json::{Value, json};
@@ -330,8 +330,112 @@ fn access_of_another_user() {
         .map(|(method, path, _)| (method, path))
         .collect();
     let daemon = TestDaemon::start();
-    check(Who::Other, &ask_as(NOBODY, &daemon.socket(), &asked));
-    check(Who::Stranger, &ask_as(NOBODY, &daemon.snap_socket(), &asked));
+    check(Who::Other, &ask_as(ANOTHER_USER, &daemon.socket(), &asked));
+    check(
+        Who::Stranger,
+        &ask_as(ANOTHER_USER, &daemon.snap_socket(), &asked),
+    );
+}
+
+/// contract: v2, Sideload; issue, "Bad input": a form without a file, and one that is cut off, leave nothing behind.
+#[test]
+fn broken_uploads_leave_nothing_behind() {
+    let daemon = TestDaemon::start();
+    let snaps = daemon.root().join("var/lib/snapd/snaps");
+    let nothing_left = || {
+        let end = Instant::now() + Duration::from_secs(5);
+        loop {
+            let left = std::fs::read_dir(&snaps).map_or(0, |list| list.count());
+            if left == 0 {
+                return;
+            }
+            assert!(Instant::now() < end, "{left} files stay");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let empty = daemon.post_form("/v2/snaps", &[("dangerous", "true")], &[]);
+    assert_eq!(empty.status, 400, "{empty:?}");
+    let junk = daemon.post_form(
+        "/v2/snaps",
+        &[("dangerous", "true")],
+        &[("snap", "x.snap", b"not a squashfs")],
+    );
+    assert_eq!(junk.status, 400, "{junk:?}");
+    nothing_left();
+    let head = "POST /v2/snaps HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=XX\r\n";
+    let part = "--XX\r\nContent-Disposition: form-data; name=\"snap\"; filename=\"x\"\r\n\r\nhsqs";
+    let mut gone = UnixStream::connect(daemon.socket()).unwrap();
+    gone.write_all(format!("{head}Content-Length: 100000\r\n\r\n{part}").as_bytes())
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(
+        std::fs::read_dir(&snaps).unwrap().count(),
+        1,
+        "it is written while it comes"
+    );
+    drop(gone);
+    nothing_left();
+    let mut short = UnixStream::connect(daemon.socket()).unwrap();
+    short
+        .write_all(format!("{head}Content-Length: {}\r\n\r\n{part}", part.len()).as_bytes())
+        .unwrap();
+    let mut buffer = [0; 4096];
+    let count = short.read(&mut buffer).unwrap();
+    let text = String::from_utf8_lossy(&buffer[..count]);
+    assert!(
+        text.starts_with("HTTP/1.1 400 ") && text.contains("ends in the middle"),
+        "{text}"
+    );
+    nothing_left();
+    let mut huge = UnixStream::connect(daemon.socket()).unwrap();
+    huge.write_all(format!("{head}Content-Length: {}\r\n\r\n{part}", u64::MAX / 4).as_bytes())
+        .unwrap();
+    let count = huge.read(&mut buffer).unwrap();
+    let text = String::from_utf8_lossy(&buffer[..count]);
+    assert!(text.starts_with("HTTP/1.1 507 "), "{text}");
+    assert!(text.contains("insufficient-disk-space"), "{text}");
+    nothing_left();
+    assert_eq!(
+        daemon
+            .get("/v2/changes?select=all")
+            .result()
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+/// systemd passes its sockets by LISTEN_FDS; they are served, and stay when the agent ends.
+#[test]
+fn passed_sockets_are_served() {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixListener;
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    std::fs::create_dir(&run).unwrap();
+    let main = UnixListener::bind(run.join("snapd.socket")).unwrap();
+    let snap = UnixListener::bind(run.join("snapd-snap.socket")).unwrap();
+    let mut child = std::process::Command::new("/bin/sh")
+        .args([
+            "-c",
+            "exec 4<&0 3<&1 0<&- 1>&-; export LISTEN_PID=$$ LISTEN_FDS=2; exec \"$0\" --root \"$1\" daemon --board sim",
+        ])
+        .arg(crate::support::daemon::binary())
+        .arg(dir.path())
+        .stdin(OwnedFd::from(main))
+        .stdout(OwnedFd::from(snap))
+        .spawn()
+        .unwrap();
+    // The sockets listen already: what asks now waits until the agent is there.
+    let answer = Request::new("GET", "/v2/system-info").send(&run.join("snapd.socket"));
+    let refused = Request::new("GET", "/v2/system-info").send(&run.join("snapd-snap.socket"));
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(answer.unwrap().status, 200);
+    assert_eq!(refused.unwrap().status, 403);
+    assert!(run.join("snapd.socket").exists(), "it belongs to systemd");
 }
 
 /// decision 1: the agent's own user has root's rights and no other user has, not even root.
@@ -346,7 +450,7 @@ fn access_in_developer_mode() {
         .into_iter()
         .map(|(method, path, _)| (method, path))
         .collect();
-    check(Who::Own, &ask_as(NOBODY, &daemon.socket(), &asked));
+    check(Who::Own, &ask_as(ANOTHER_USER, &daemon.socket(), &asked));
     check(Who::Other, &ask_all(&daemon.socket(), None));
     let info = daemon.get("/v2/system-info");
     assert_eq!(info.result()["developer-mode"], true);

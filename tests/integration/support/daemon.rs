@@ -1,6 +1,7 @@
 //! Starts and ends the real daemon.
 
 use super::http::{Answer, Request};
+use super::somebody::spawn_copy;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -82,7 +83,7 @@ impl TestDaemon {
                 command
             }
         };
-        let mut child = command
+        command
             .arg("--root")
             .arg(self.root())
             .arg("daemon")
@@ -91,9 +92,8 @@ impl TestDaemon {
             .env_remove("NOTIFY_SOCKET")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stderr(Stdio::piped());
+        let mut child = spawn_copy(&mut command);
         let stderr = child.stderr.take().unwrap();
         let log = Arc::clone(&self.log);
         let (ready, is_ready) = mpsc::channel();

@@ -5,25 +5,54 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// The user `nobody`.
 pub const NOBODY: u32 = 65534;
+
+/// A process of `nobody`.
+pub const ANOTHER_USER: Somebody<'static> = Somebody {
+    user: Some(NOBODY),
+    cookie: None,
+    group: None,
+};
 
 /// The test runs as root, so it can be somebody else, too.
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-/// Sends requests as another user, in a process of that user, and answers the status and kind of each.
-pub fn ask_as(user: u32, socket: &Path, asked: &[(&str, String)]) -> Vec<(u16, String)> {
+/// Another process that asks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Somebody<'a> {
+    /// Its user, when it is not the test's own.
+    pub user: Option<u32>,
+    /// The cookie that it shows.
+    pub cookie: Option<&'a str>,
+    /// The folder of the control group that it joins.
+    pub group: Option<&'a Path>,
+}
+
+/// Sends requests from a process of somebody's, and answers the status and kind of each.
+pub fn ask_as(who: Somebody<'_>, socket: &Path, asked: &[(&str, String)]) -> Vec<(u16, String)> {
     let dir = tempfile::tempdir().unwrap();
     std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
     // The build's folder may not be open to that user.
     let copy = dir.path().join("tests");
     std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
     std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o755)).unwrap();
-    let mut command = Command::new(&copy);
+    let mut command = match who.group {
+        None => Command::new(&copy),
+        Some(group) => {
+            let mut command = Command::new("/bin/sh");
+            command
+                .args(["-c", "echo $$ > \"$0/cgroup.procs\" && exec \"$@\""])
+                .arg(group)
+                .arg(&copy);
+            command
+        }
+    };
     command
         .args([
             "--exact",
@@ -35,10 +64,13 @@ pub fn ask_as(user: u32, socket: &Path, asked: &[(&str, String)]) -> Vec<(u16, S
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
-    if user != nix::unistd::geteuid().as_raw() {
+    if let Some(user) = who.user {
         command.uid(user).gid(user);
     }
-    let mut child = command.spawn().unwrap();
+    if let Some(cookie) = who.cookie {
+        command.env("PINION_TEST_COOKIE", cookie);
+    }
+    let mut child = spawn_copy(&mut command);
     let lines: String = asked
         .iter()
         .map(|(method, path)| format!("{method} {path}\n"))
@@ -58,20 +90,38 @@ pub fn ask_as(user: u32, socket: &Path, asked: &[(&str, String)]) -> Vec<(u16, S
     answers
 }
 
+/// Starts a program that was copied just now: a child of another test that is about to start its own program may hold
+/// the copy open for a moment.
+pub fn spawn_copy(command: &mut Command) -> Child {
+    for _ in 0..200 {
+        match command.spawn() {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            started => return started.unwrap(),
+        }
+    }
+    panic!("the copy of a program stays busy");
+}
+
 /// A request by a child has the answer that our own has. In the child, it is the part that asks.
 #[test]
 fn a_child_asks() {
     let Some(socket) = std::env::var_os("PINION_TEST_SOCKET") else {
         let daemon = super::TestDaemon::start();
-        let user = nix::unistd::geteuid().as_raw();
         let asked = [("GET", "/".to_owned()), ("PUT", "/".to_owned())];
-        let answers = ask_as(user, &daemon.socket(), &asked);
+        let answers = ask_as(Somebody::default(), &daemon.socket(), &asked);
         assert_eq!(answers, [(200, String::new()), (405, String::new())]);
         return;
     };
     for line in std::io::stdin().lines().map_while(Result::ok) {
         let (method, path) = line.split_once(' ').unwrap();
-        let (status, kind) = status_of(Path::new(&socket), &Request::new(method, path));
+        let request = Request::new(method, path);
+        let request = match std::env::var("PINION_TEST_COOKIE") {
+            Ok(cookie) => request.header("X-Snap-Context", &cookie),
+            Err(_) => request,
+        };
+        let (status, kind) = status_of(Path::new(&socket), &request);
         println!("\nanswer {status} {kind}");
     }
 }
