@@ -1,6 +1,7 @@
 //! The frame of /v2 over the real sockets: the envelope, unknown paths and verbs, access, slow clients.
 
-use crate::support::somebody::{ANOTHER_USER, NOBODY, ask_as, is_root, status_of};
+use crate::support::snaps::{BASE, pack};
+use crate::support::somebody::{ANOTHER_USER, NOBODY, Somebody, ask_as, is_root, status_of};
 use crate::support::{Request, TestDaemon};
 use pinion::api::v2::ROUTES;
 use serde_json::{Value, json};
@@ -239,6 +240,8 @@ enum Who {
     Other,
     /// Anyone on the socket for snaps, without a proof of being a snap.
     Stranger,
+    /// A proven snap on the socket for snaps.
+    Snap,
 }
 
 fn refusal(class: Class, who: Who) -> Option<u16> {
@@ -246,8 +249,8 @@ fn refusal(class: Class, who: Who) -> Option<u16> {
         (Who::Own, Snap) | (Who::Other, Snap | Root) => Some(403),
         (Who::Own, _) | (Who::Other, Open | OpenOrSnap) => None,
         (Who::Other, Authenticated | AuthenticatedOrSnap) => Some(401),
-        (Who::Stranger, Snap) => None,
-        (Who::Stranger, _) => Some(403),
+        (Who::Stranger, Snap) | (Who::Snap, Snap | OpenOrSnap | AuthenticatedOrSnap) => None,
+        (Who::Stranger | Who::Snap, _) => Some(403),
     }
 }
 
@@ -335,6 +338,90 @@ fn access_of_another_user() {
         Who::Stranger,
         &ask_as(ANOTHER_USER, &daemon.snap_socket(), &asked),
     );
+}
+
+/// A process of a service, found by what its environment says: its cookie, and the folder of its control group
+/// when it has one of its own.
+fn service_of(daemon: &TestDaemon, snap: &str) -> (String, Option<std::path::PathBuf>) {
+    let mine = format!("SNAP_COMMON={}/var/snap/{snap}/common", daemon.root().display());
+    let end = Instant::now() + Duration::from_secs(30);
+    while Instant::now() < end {
+        for entry in std::fs::read_dir("/proc").unwrap().map_while(Result::ok) {
+            let text = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text);
+            let values: Vec<_> = text.split('\0').collect();
+            if !values.contains(&mine.as_str()) {
+                continue;
+            }
+            let cookie = values.iter().find_map(|value| value.strip_prefix("SNAP_COOKIE="));
+            let groups = std::fs::read_to_string(entry.path().join("cgroup")).unwrap_or_default();
+            let group = groups
+                .lines()
+                .find_map(|line| line.strip_prefix("0::"))
+                .filter(|path| path.contains(&format!("/snap.{snap}.")))
+                .map(|path| {
+                    let mounts = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
+                    let mount = mounts
+                        .iter()
+                        .map(std::path::Path::new)
+                        .find(|mount| mount.join("cgroup.controllers").exists());
+                    mount.unwrap().join(path.trim_start_matches('/'))
+                });
+            if let Some(cookie) = cookie {
+                return (cookie.to_owned(), group);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("no service of {snap} with a cookie runs");
+}
+
+/// decision 2: a snap is known by its cookie and its control group together; a stolen cookie proves nothing.
+#[test]
+fn access_of_snaps() {
+    let daemon = TestDaemon::start();
+    let service = |name: &str| {
+        let yaml = format!(
+            "name: {name}\nversion: '1'\nbase: test-base\nsummary: A service\ndescription: It sleeps\n\
+             apps:\n  waits:\n    command: bin/waits\n    daemon: simple\n"
+        );
+        pack(&yaml, &[("bin/waits", "#!/bin/sh\nexec sleep 1000\n")])
+    };
+    daemon.install(&[("base.snap", &pack(BASE, &[]))]);
+    daemon.install(&[("a.snap", &service("victim")), ("b.snap", &service("thief"))]);
+    let (cookie, own_group) = service_of(&daemon, "victim");
+    let (other_cookie, other_group) = service_of(&daemon, "thief");
+    assert_ne!(cookie, other_cookie);
+    let asked: Vec<_> = walk()
+        .into_iter()
+        .map(|(method, path, _)| (method, path))
+        .collect();
+    let victim = Somebody {
+        user: None,
+        cookie: Some(&cookie),
+        group: own_group.as_deref(),
+    };
+    check(Who::Snap, &ask_as(victim, &daemon.snap_socket(), &asked));
+    check(Who::Own, &ask_as(victim, &daemon.socket(), &asked));
+    if let (Some(group), Some(_), true) = (&other_group, &own_group, is_root()) {
+        let thief = Somebody {
+            group: Some(group),
+            ..victim
+        };
+        check(Who::Stranger, &ask_as(thief, &daemon.snap_socket(), &asked));
+        let nowhere = Somebody {
+            group: None,
+            ..victim
+        };
+        check(Who::Stranger, &ask_as(nowhere, &daemon.snap_socket(), &asked));
+        let without = Somebody {
+            cookie: None,
+            ..victim
+        };
+        check(Who::Stranger, &ask_as(without, &daemon.snap_socket(), &asked));
+    } else {
+        println!("skipped: v2_frame::access_of_snaps: apps have no control groups here");
+    }
 }
 
 /// contract: v2, Sideload; issue, "Bad input": a form without a file, and one that is cut off, leave nothing behind.
