@@ -4,7 +4,7 @@
 
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{AccessFlags, Pid, access};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsFd;
@@ -24,23 +24,21 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// The part that belongs to the agent of that root directory, made if need be; `None` without a tree or rights.
+    /// The part that belongs to the agent of that root directory, made with its first group; `None` without a tree or
+    /// rights.
     pub fn open(root: &Path) -> Option<Self> {
         let mount = MOUNTS
             .iter()
             .map(Path::new)
             .find(|mount| mount.join("cgroup.controllers").exists())?;
         let base = mount.join(base_name(root));
-        match fs::create_dir(&base) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(_) => return None,
-        }
         // A folder that is there may be another user's.
-        OpenOptions::new()
-            .write(true)
-            .open(base.join("cgroup.procs"))
-            .ok()?;
+        let place = if base.exists() {
+            base.join("cgroup.procs")
+        } else {
+            mount.to_owned()
+        };
+        access(&place, AccessFlags::W_OK).ok()?;
         Some(Self { base })
     }
 
@@ -56,10 +54,12 @@ impl Tree {
     /// The group of that name, made if need be.
     pub fn group(&self, name: &str) -> io::Result<Group> {
         let path = self.base.join(name);
-        match fs::create_dir(&path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            _ => Ok(Group { path }),
+        // The last group takes the agent's part with it, perhaps between the two steps.
+        let mut made = fs::create_dir_all(&path);
+        if made.is_err() {
+            made = fs::create_dir_all(&path);
         }
+        made.map(|()| Group { path })
     }
 
     /// The names of the groups that there are.
@@ -178,9 +178,13 @@ impl Group {
         }
     }
 
-    /// Lets go of the group if nothing lives in it.
+    /// Lets go of the group if nothing lives in it, and of the agent's part with its last group.
     pub fn remove(&self) {
-        let _ = fs::remove_dir(&self.path);
+        if fs::remove_dir(&self.path).is_ok()
+            && let Some(base) = self.path.parent()
+        {
+            let _ = fs::remove_dir(base);
+        }
     }
 }
 
