@@ -389,3 +389,6 @@ where
         ended?
     }
 }
+
+#[cfg(all(test, feature = "sim"))]
+mod tests;

@@ -86,8 +86,8 @@ impl Aggregators {
         }
     }
 
-    /// Makes a chip of some lines of the chip with that label. `group` names it in configfs; one of that name is
-    /// replaced.
+    /// Makes a chip of some lines of the chip with that label. `group` names it in configfs; one of that name is taken
+    /// over when it has just these lines, since an app may have it open, and replaced otherwise.
     pub fn create(
         &self,
         way: Way,
@@ -105,6 +105,9 @@ impl Aggregators {
         let dir = self.configfs().join(group);
         let id = format!("configfs:{group}");
         if dir.exists() {
+            if let Some(chip) = self.same_group(&dir, label, offsets) {
+                return Ok(Made { id, chip });
+            }
             self.delete(&id)?;
         }
         let made = (|| {
@@ -130,6 +133,21 @@ impl Aggregators {
             log::warn!("{}", error.in_full());
         }
         made
+    }
+
+    /// The chip of a group that is live and has just these lines.
+    fn same_group(&self, dir: &Path, label: &str, offsets: &[u32]) -> Option<String> {
+        let word = |path: PathBuf| Some(files::read_to_string(path).ok()?.trim().to_owned());
+        if word(dir.join("live"))? != "1" || dir.join(format!("line{}", offsets.len())).exists() {
+            return None;
+        }
+        for (index, offset) in offsets.iter().enumerate() {
+            let line = dir.join(format!("line{index}"));
+            if word(line.join("key"))? != label || word(line.join("offset"))? != offset.to_string() {
+                return None;
+            }
+        }
+        self.chip_of(&word(dir.join("dev_name"))?)
     }
 
     fn create_device(&self, label: &str, offsets: &[u32]) -> Result<Made, AggregatorError> {
@@ -256,6 +274,33 @@ mod tests {
         assert_eq!(kernel.way(), Some(Way::NewDevice));
         files::create_dir_all(kernel.configfs()).expect("configfs");
         assert_eq!(kernel.way(), Some(Way::Configfs));
+    }
+
+    #[test]
+    fn a_live_group_with_the_same_lines_is_taken_over() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let kernel = Aggregators::new(dir.path(), dir.path());
+        let group = kernel.configfs().join("snap.pi.bank");
+        for (index, offset) in ["17", "22"].iter().enumerate() {
+            let line = group.join(format!("line{index}"));
+            files::create_dir_all(&line).expect("line");
+            files::write(line.join("key"), "pi-sim\n").expect("key");
+            files::write(line.join("offset"), format!("{offset}\n")).expect("offset");
+        }
+        files::write(group.join("live"), "1\n").expect("live");
+        files::write(group.join("dev_name"), "gpio-aggregator.4\n").expect("name");
+        files::create_dir_all(dir.path().join("devices/platform/gpio-aggregator.4/gpiochip7")).expect("chip");
+        let made = kernel
+            .create(Way::Configfs, "snap.pi.bank", "pi-sim", &[17, 22])
+            .expect("taken over");
+        let wanted = Made {
+            id: "configfs:snap.pi.bank".into(),
+            chip: "gpiochip7".into(),
+        };
+        assert_eq!(made, wanted);
+        for (label, offsets) in [("other", &[17, 22][..]), ("pi-sim", &[17, 23]), ("pi-sim", &[17])] {
+            assert_eq!(kernel.same_group(&group, label, offsets), None);
+        }
     }
 
     #[test]
