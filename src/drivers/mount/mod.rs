@@ -140,11 +140,8 @@ impl Mounts {
         let Ok(real) = target.canonicalize() else {
             return Ok(State::Absent);
         };
-        if let Some(point) = table::read()?
-            .into_iter()
-            .rev()
-            .find(|point| point.target == real)
-        {
+        // the last of several is the one that shows
+        if let Some(point) = table::read(|at| at == real)?.pop() {
             return Ok(State::Mounted(point));
         }
         let filled = fs::read_dir(&real).named("list", &real)?.next().is_some();
@@ -156,10 +153,7 @@ impl Mounts {
         let Ok(real) = dir.canonicalize() else {
             return Ok(Vec::new());
         };
-        Ok(table::read()?
-            .into_iter()
-            .filter(|point| point.target.starts_with(&real) && point.target != real)
-            .collect())
+        Ok(table::read(|at| at.starts_with(&real) && at != real)?)
     }
 }
 

@@ -18,17 +18,17 @@ pub struct MountPoint {
     pub backing: Option<PathBuf>,
 }
 
-/// All mounts that this process sees, in their order.
-pub(super) fn read() -> Result<Vec<MountPoint>, FileError> {
+/// All mounts that fit, in their order. What stands behind a loop device is looked up for these only.
+pub(super) fn read(fits: impl Fn(&Path) -> bool) -> Result<Vec<MountPoint>, FileError> {
     let path = Path::new("/proc/self/mountinfo");
     let bytes = std::fs::read(path).named("read", path)?;
     Ok(bytes
         .split(|byte| *byte == b'\n')
-        .filter_map(|line| {
-            parse(line).map(|(point, device)| MountPoint {
-                backing: backing(device),
-                ..point
-            })
+        .filter_map(parse)
+        .filter(|(point, _)| fits(&point.target))
+        .map(|(point, device)| MountPoint {
+            backing: backing(device),
+            ..point
         })
         .collect())
 }

@@ -97,18 +97,31 @@ impl TaskKind for LinkSnap {
         let Ok(setup) = task.params::<Setup>() else {
             return Probe::Absent;
         };
-        let recorded = task
-            .world()
-            .snap(setup.snap.as_str())
-            .is_some_and(|record| record.active && record.current == setup.revision);
-        let linked = self
-            .0
-            .info_of(task, &setup.snap, setup.revision)
-            .map(|info| self.0.linked(&info, setup.revision));
-        match (recorded, linked) {
-            (true, Ok((there, all))) if there == all => Probe::Present,
-            (false, Ok((0, _)) | Err(_)) => Probe::Absent,
-            _ => Probe::Partial,
+        match self.0.how_linked(task, &setup.snap, setup.revision) {
+            Linked::Whole => Probe::Present,
+            Linked::Part => Probe::Partial,
+            Linked::Not => Probe::Absent,
+        }
+    }
+}
+
+/// How much of a revision's links and wrappers is on disk. What the store says is not asked: it follows with the
+/// commit.
+enum Linked {
+    Whole,
+    Part,
+    Not,
+}
+
+impl Snaps {
+    fn how_linked(&self, task: &TaskContext, snap: &SnapName, revision: Revision) -> Linked {
+        let Ok(info) = self.info_of(task, snap, revision) else {
+            return Linked::Not;
+        };
+        match self.linked(&info, revision) {
+            (0, _) => Linked::Not,
+            (there, all) if there == all => Linked::Whole,
+            _ => Linked::Part,
         }
     }
 }
@@ -202,18 +215,10 @@ impl TaskKind for UnlinkSnap {
             return Probe::Absent;
         };
         let revision = Self::revision(&setup);
-        let active = task
-            .world()
-            .snap(setup.snap.as_str())
-            .is_some_and(|record| record.active && record.current == revision);
-        let linked = self
-            .snaps
-            .info_of(task, &setup.snap, revision)
-            .map(|info| self.snaps.linked(&info, revision));
-        match (active, linked) {
-            (false, Ok((0, _)) | Err(_)) => Probe::Present,
-            (true, Ok((there, all))) if there == all => Probe::Absent,
-            _ => Probe::Partial,
+        match self.snaps.how_linked(task, &setup.snap, revision) {
+            Linked::Not => Probe::Present,
+            Linked::Part => Probe::Partial,
+            Linked::Whole => Probe::Absent,
         }
     }
 }
