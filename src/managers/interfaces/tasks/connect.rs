@@ -2,7 +2,6 @@
 //! section 2, connect steps).
 
 use super::{BEFORE, put_back, with_record};
-use crate::confine::Launch;
 use crate::domain::status::TaskStatus;
 use crate::domain::{Attrs, ConnRef, ConnectionRecord, kinds};
 use crate::engine::{Outcome, Probe, TaskContext, TaskError, TaskKind};
@@ -86,7 +85,7 @@ impl TaskKind for Connect {
 
     fn probe(&self, task: &TaskContext) -> Probe {
         let params = task.params::<ConnectParams>().ok();
-        match params.and_then(|params| self.0.is_in_force(task, &params.connection)) {
+        match params.and_then(|params| self.0.has_hardware(task, &params.connection)) {
             Some(true) => Probe::Present,
             Some(false) => Probe::Absent,
             None => Probe::NoEffect,
@@ -94,9 +93,8 @@ impl TaskKind for Connect {
     }
 
     fn cleanup(&self, task: &TaskContext) {
-        let params = task.params::<ConnectParams>();
-        if let (Ok(params), TaskStatus::Done) = (params, task.task().status) {
-            self.0.tell(task, &params.connection);
+        if let Ok(params) = task.params::<ConnectParams>() {
+            self.0.conclude(task, &params.connection);
         }
     }
 }
@@ -132,20 +130,26 @@ impl Connect {
 }
 
 impl Interfaces {
-    /// Whether what a connection gives is there, outside of the store: its hardware, or its plug in the launch
-    /// description where it asks for none. `None` when neither can tell.
-    pub(super) fn is_in_force(&self, task: &TaskContext, key: &ConnRef) -> Option<bool> {
+    /// Whether a connection has its hardware. `None` when it asks for none: then all that it gives follows from the
+    /// store, and the launch description with it.
+    pub(super) fn has_hardware(&self, task: &TaskContext, key: &ConnRef) -> Option<bool> {
         let world = task.world();
         let view = self.view(&world);
         let slot = view.slot(&view.shown(&key.slot.snap), &key.slot.name)?;
-        let plug = view.plug(&view.shown(&key.plug.snap), &key.plug.name)?;
         match slot.interface.target(slot.attrs()) {
             Ok(Some(_)) => Some(self.hardware.is_attached(key)),
-            Ok(None) => {
-                let launch = Launch::read(&self.dirs, &plug.snap).ok()?;
-                Some(launch.plugs.contains_key(plug.name))
-            }
-            Err(_) => None,
+            Ok(None) | Err(_) => None,
+        }
+    }
+
+    /// Ends what a change did to a connection: several connections of one snap may have moved at once, each seeing the
+    /// world before the others' commits, so the launch description is written once more from what they came to.
+    pub(super) fn conclude(&self, task: &TaskContext, key: &ConnRef) {
+        if let Err(error) = self.write_launches(&task.world(), std::slice::from_ref(&key.plug.snap)) {
+            log::warn!("snap {} may start with old connections: {error}", key.plug.snap);
+        }
+        if task.task().status == TaskStatus::Done {
+            self.tell(task, key);
         }
     }
 }

@@ -2,7 +2,6 @@
 //! interfaces-and-hardware, section 2).
 
 use super::{BEFORE, with_record};
-use crate::domain::status::TaskStatus;
 use crate::domain::{ConnectionRecord, kinds};
 use crate::engine::{Outcome, Probe, TaskContext, TaskError, TaskKind};
 use crate::managers::interfaces::Interfaces;
@@ -62,7 +61,7 @@ impl TaskKind for Disconnect {
 
     fn probe(&self, task: &TaskContext) -> Probe {
         let params = task.params::<DisconnectParams>().ok();
-        match params.and_then(|params| self.0.is_in_force(task, &params.connection)) {
+        match params.and_then(|params| self.0.has_hardware(task, &params.connection)) {
             Some(true) => Probe::Absent,
             Some(false) => Probe::Present,
             None => Probe::NoEffect,
@@ -70,9 +69,8 @@ impl TaskKind for Disconnect {
     }
 
     fn cleanup(&self, task: &TaskContext) {
-        let params = task.params::<DisconnectParams>();
-        if let (Ok(params), TaskStatus::Done) = (params, task.task().status) {
-            self.0.tell(task, &params.connection);
+        if let Ok(params) = task.params::<DisconnectParams>() {
+            self.0.conclude(task, &params.connection);
         }
     }
 }

@@ -450,3 +450,37 @@ async fn a_revision_without_the_plug_lets_go_of_the_line() {
     bench.one(kinds::AUTO_CONNECT, json!({"snap": "lights"})).await;
     assert_eq!(bench.grants("lights"), 1);
 }
+
+#[tokio::test]
+async fn several_at_once_end_in_one_launch_description() {
+    let bench = bench();
+    for (plug, slot) in [("lamp", "bcm-gpio-4"), ("lines", "some-lines"), ("led", "user")] {
+        bench.connect(("lights", plug), ("pi", slot)).await;
+    }
+    let before = bench.launch("lights").unwrap();
+    assert_eq!(before.plugs.len(), 3);
+    let settled = async |expected: usize| {
+        for _ in 0..200 {
+            if bench
+                .launch("lights")
+                .is_some_and(|launch| launch.plugs.len() == expected)
+            {
+                return true;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        false
+    };
+    let mut plan = Plan::new("test", "Test");
+    plan.then(PlannedTask::new(
+        kinds::AUTO_DISCONNECT,
+        "Test",
+        json!({"snap": "lights"}),
+    ));
+    plan.then(PlannedTask::new("bad", "Fail", Value::Null));
+    let change = bench.run(plan).await;
+    assert_eq!(change.shown_status(), TaskStatus::Error);
+    assert!(settled(3).await);
+    bench.one(kinds::AUTO_DISCONNECT, json!({"snap": "lights"})).await;
+    assert!(settled(0).await);
+}
