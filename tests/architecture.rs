@@ -55,7 +55,9 @@ const MANAGERS: &[(&str, &[&str])] = &[
     ("reconcile", EVERY_MANAGER),
 ];
 
+/// `Managers` is the struct of all of them.
 const EVERY_MANAGER: &[&str] = &[
+    "Managers",
     "changes",
     "hardware",
     "interfaces",

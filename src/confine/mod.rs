@@ -11,6 +11,7 @@ mod tests;
 
 pub use command::Which;
 pub use launch::{Launch, LaunchPlug, tag_of_app, tag_of_hook};
+pub use sandbox::ENFORCED;
 
 use crate::domain::{Dirs, Revision, SnapName};
 use crate::drivers::cgroup::Tree;

@@ -57,6 +57,8 @@ struct Refresh {
 #[serde(rename_all = "kebab-case")]
 struct SandboxFeatures {
     confinement_options: [&'static str; 2],
+    /// Ours: what the launcher enforces.
+    launcher: &'static [&'static str],
 }
 
 /// GET /v2/system-info.
@@ -86,6 +88,7 @@ pub async fn info(call: Call) -> Result<Reply, Fault> {
         confinement: "partial",
         sandbox_features: SandboxFeatures {
             confinement_options: ["classic", "devmode"],
+            launcher: facts.enforced,
         },
         developer_mode: facts.developer_mode,
     })

@@ -1,5 +1,6 @@
 //! Facts of the device that do not change while the agent runs.
 
+use crate::confine;
 use crate::domain::Dirs;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,8 @@ pub struct Facts {
     pub architecture: &'static str,
     pub snap_mount_dir: PathBuf,
     pub snap_bin_dir: PathBuf,
+    /// What the launcher takes from a strict snap (decision 38).
+    pub enforced: &'static [&'static str],
     /// The agent runs as an ordinary user, who has root's rights on its sockets.
     pub developer_mode: bool,
 }
@@ -46,6 +49,7 @@ impl Facts {
             architecture: debian_architecture(std::env::consts::ARCH),
             snap_mount_dir: dirs.snap_mounts(),
             snap_bin_dir: dirs.snap_bin(),
+            enforced: &confine::ENFORCED,
             developer_mode,
         }
     }
