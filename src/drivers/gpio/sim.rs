@@ -66,7 +66,7 @@ impl SimChips {
     /// The chip, unless it is pulled out.
     fn chip(&self) -> Option<ChipInfo> {
         let node = self.shared.moves.load(Ordering::SeqCst);
-        (node % 2 == 0).then(|| ChipInfo {
+        node.is_multiple_of(2).then(|| ChipInfo {
             node,
             ..self.shared.chip.clone()
         })

@@ -88,6 +88,22 @@ impl Interfaces {
         Ok(())
     }
 
+    /// Commits what becomes of a connection's record, and writes the launch description of its plug's snap in the same
+    /// turn of the store's only writer: two connections of one snap that change at once never lose each other's part.
+    fn commit_connection(&self, task: &TaskContext, key: ConnRef, record: Option<ConnectionRecord>) {
+        let services = Arc::clone(&self.services);
+        task.with_commit(move |tx| {
+            put_back(tx, &key, record)?;
+            let snap = &key.plug.snap;
+            if tx.world().snaps.get(snap).is_some_and(|record| record.active) {
+                services
+                    .write_launch(tx.world(), snap)
+                    .map_err(|fault| StoreError::Refused(fault.message))?;
+            }
+            Ok(())
+        });
+    }
+
     /// Tells on the bus what became of a connection.
     fn tell(&self, task: &TaskContext, key: &ConnRef) {
         let world = task.world();

@@ -1,7 +1,7 @@
 //! `connect`: the policy is asked, the hardware taken, the connection remembered (contract: interfaces-and-hardware,
 //! section 2, connect steps).
 
-use super::{BEFORE, put_back, with_record};
+use super::BEFORE;
 use crate::domain::status::TaskStatus;
 use crate::domain::{Attrs, ConnRef, ConnectionRecord, kinds};
 use crate::engine::{Outcome, Probe, TaskContext, TaskError, TaskKind};
@@ -59,9 +59,7 @@ impl TaskKind for Connect {
                 .slot_dynamic
                 .insert("access".into(), Value::String("api".into()));
         }
-        let future = with_record(&world, &key, Some(record.clone()));
-        self.0.write_launches(&future, &[plug.snap])?;
-        task.with_commit(move |tx| tx.put_connection(record));
+        self.0.commit_connection(task, key, Some(record));
         Ok(Outcome::Done)
     }
 
@@ -76,10 +74,7 @@ impl TaskKind for Connect {
         if !before.as_ref().is_some_and(ConnectionRecord::is_established) {
             self.0.hardware.detach(&key)?;
         }
-        let future = with_record(&task.world(), &key, before.clone());
-        self.0
-            .write_launches(&future, std::slice::from_ref(&key.plug.snap))?;
-        task.with_commit(move |tx| put_back(tx, &key, before));
+        self.0.commit_connection(task, key, before);
         Ok(())
     }
 

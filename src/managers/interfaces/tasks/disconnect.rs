@@ -32,10 +32,7 @@ impl TaskKind for Disconnect {
         }
         self.0.hardware.detach(&key)?;
         let after = remembered(before, params.forget);
-        let future = with_record(&world, &key, after.clone());
-        self.0
-            .write_launches(&future, std::slice::from_ref(&key.plug.snap))?;
-        task.with_commit(move |tx| super::put_back(tx, &key, after));
+        self.0.commit_connection(task, key, after);
         Ok(Outcome::Done)
     }
 
@@ -53,9 +50,7 @@ impl TaskKind for Disconnect {
         if before.is_established() {
             self.0.attach(&self.0.view(&future), &before)?;
         }
-        self.0
-            .write_launches(&future, std::slice::from_ref(&key.plug.snap))?;
-        task.with_commit(move |tx| tx.put_connection(before));
+        self.0.commit_connection(task, key, Some(before));
         Ok(())
     }
 
