@@ -51,7 +51,7 @@ pub enum ClientError {
     #[error("cannot understand the agent's answer: {0}")]
     Answer(String),
     /// A file to be sent cannot be read.
-    #[error("cannot read {}: {source}", .path.display())]
+    #[error("cannot read {}: {}", .path.display(), plain(.source))]
     File { path: PathBuf, source: io::Error },
 }
 
@@ -82,6 +82,15 @@ fn unreachable_reason(error: &io::Error) -> String {
             String::from("nobody listens there; start it with `pinion daemon`")
         }
         io::ErrorKind::PermissionDenied => String::from("this user may not use it; try with sudo"),
-        _ => error.to_string(),
+        _ => plain(error),
+    }
+}
+
+/// What the system said, without its number.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
     }
 }

@@ -80,7 +80,20 @@ fn notes(snap: &Snap) -> String {
 pub async fn info(session: &Session, names: &[String]) -> Outcome {
     for (position, name) in names.iter().enumerate() {
         let path = format!("/v2/snaps/{}", escaped(name));
-        if let Some(snap) = session.read_or_print::<Snap>(&path).await? {
+        let answer = session
+            .client
+            .get(&path)
+            .await
+            .map_err(|error| match error.refusal() {
+                Some(refusal) if refusal.kind == "snap-not-found" => Failure::new(format!(
+                    "snap {name:?} is not installed; `pinion list` names those that are"
+                )),
+                _ => error.into(),
+            })?;
+        if session.json {
+            session.print_json(&answer.result)?;
+        } else {
+            let snap: Snap = answer.parse()?;
             if position > 0 {
                 session.say("---")?;
             }
@@ -245,8 +258,14 @@ pub async fn remove(session: &Session, args: &Remove) -> Outcome {
         }
         sent => sent?,
     };
-    if session.finish(answer, args.wait.no_wait).await?.is_some() {
-        for name in &args.snaps {
+    if let Some(change) = session.finish(answer, args.wait.no_wait).await? {
+        // Of several, those that were not there are not among the change's.
+        let affected = change.snap_names();
+        let removed = args
+            .snaps
+            .iter()
+            .filter(|name| args.snaps.len() == 1 || affected.contains(name));
+        for name in removed {
             session.say(format_args!("{name} removed"))?;
         }
     }
