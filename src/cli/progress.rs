@@ -41,15 +41,15 @@ pub async fn wait(session: &Session, id: &str) -> Result<Change, Failure> {
         }
     };
     view.clear();
-    verdict(change, interrupted)
+    verdict(change)
 }
 
 /// Whether a ready change did what was asked.
-fn verdict(change: Change, interrupted: bool) -> Result<Change, Failure> {
+fn verdict(change: Change) -> Result<Change, Failure> {
     match change.status.as_str() {
         "Done" => Ok(change),
         _ if !change.err.is_empty() => Err(Failure::Failed(change.err)),
-        _ if interrupted => Err(Failure::new(format!("change {} was taken back", change.id))),
+        "Undone" => Err(Failure::new(format!("change {} was taken back", change.id))),
         status => Err(Failure::new(format!(
             "change {} finished in status {status:?} with no error message",
             change.id
@@ -176,19 +176,13 @@ mod tests {
     #[test]
     fn endings() {
         let ended = |status: &str, err: &str| change(json!({"id": "3", "status": status, "err": err}));
-        assert!(verdict(ended("Done", ""), false).is_ok());
+        assert!(verdict(ended("Done", "")).is_ok());
         let text = |outcome| match outcome {
             Err(Failure::Failed(text)) => text,
             other => panic!("{other:?}"),
         };
-        assert_eq!(
-            text(verdict(ended("Error", "cannot perform"), false)),
-            "cannot perform"
-        );
-        assert_eq!(
-            text(verdict(ended("Undone", ""), true)),
-            "change 3 was taken back"
-        );
-        assert!(text(verdict(ended("Hold", ""), false)).contains("\"Hold\""));
+        assert_eq!(text(verdict(ended("Error", "cannot perform"))), "cannot perform");
+        assert_eq!(text(verdict(ended("Undone", ""))), "change 3 was taken back");
+        assert!(text(verdict(ended("Hold", ""))).contains("\"Hold\""));
     }
 }
