@@ -217,6 +217,7 @@ pub fn parse_board(file: &str, text: &str) -> Result<Board, BoardError> {
     }
     let read: FileText = toml::from_str(text).map_err(|error| {
         let message = error.message().trim_end().replace('\n', "; ");
+        let message = format!("{message}: `pinion help hardware` shows the form");
         checker.error(error.span().unwrap_or(0..0), message)
     })?;
     checker.board(read)
