@@ -176,6 +176,62 @@ fn bodies_that_are_too_large_deep_or_no_json() {
     assert_eq!(daemon.get("/").status, 200);
 }
 
+/// Whatever comes, the daemon answers or closes, and goes on.
+#[test]
+fn malformed_requests() {
+    let daemon = TestDaemon::start();
+    let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(100_000));
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(5_000));
+    let post = "POST /v2/changes/1 HTTP/1.1\r\nHost: x\r\n";
+    let table: Vec<(String, &str)> = vec![
+        ("\0\0\0\0\r\n\r\n".into(), "400"),
+        ("GET\r\n\r\n".into(), "400"),
+        ("GET / HTTP/9.9\r\n\r\n".into(), ""),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into(), ""),
+        ("GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n".into(), "404"),
+        ("GET /%ff%fe HTTP/1.1\r\nHost: x\r\n\r\n".into(), "404"),
+        ("GET /v2/changes/%00 HTTP/1.1\r\nHost: x\r\n\r\n".into(), "404"),
+        (
+            "GET http://x/v2/changes HTTP/1.1\r\nHost: x\r\n\r\n".into(),
+            "200",
+        ),
+        ("CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n".into(), ""),
+        ("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n".into(), ""),
+        ("GET / HTTP/1.0\r\n\r\n".into(), "200"),
+        (long, ""),
+        (many, "431"),
+        (format!("{post}Transfer-Encoding: chunked\r\n\r\nzz\r\n"), "400"),
+        (format!("{post}Content-Length: -1\r\n\r\n"), "400"),
+        (
+            format!("{post}Content-Length: 5\r\nContent-Length: 6\r\n\r\n{{}}"),
+            "400",
+        ),
+    ];
+    for (text, status) in table {
+        let what = &text[..text.len().min(60)];
+        let mut stream = UnixStream::connect(daemon.socket()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+        // It may close before all is sent.
+        let _ = stream.write_all(text.as_bytes());
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let mut answer = Vec::new();
+        match stream.read_to_end(&mut answer) {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
+            Err(error) => panic!("{what:?}: {error}"),
+        }
+        let answer = String::from_utf8_lossy(&answer);
+        let code = answer.split(' ').nth(1).unwrap_or_default();
+        assert!(status.is_empty() || code == status, "{what:?}: {answer}");
+        assert_eq!(daemon.get("/").status, 200, "after {what:?}");
+    }
+    assert!(
+        !daemon.log().iter().any(|line| line.contains("panic")),
+        "{:?}",
+        daemon.log()
+    );
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Class {
     Open,

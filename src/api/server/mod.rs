@@ -11,7 +11,7 @@ use crate::domain::requester::Transport;
 use crate::managers::Managers;
 use nix::errno::Errno;
 use nix::sys::socket::{getsockopt, sockopt};
-use seats::Seats;
+use seats::{Client, Seats};
 use std::os::unix::net;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +39,11 @@ pub async fn serve(
     for (socket, transport) in sockets {
         socket.set_nonblocking(true)?;
         let listener = UnixListener::from_std(socket)?;
-        let seats = Seats::new(budget(transport), policy.agent());
+        let free = match transport {
+            Transport::MainSocket | Transport::Tls => Some(Client::User(Some(policy.agent()))),
+            Transport::SnapSocket => None,
+        };
+        let seats = Seats::new(budget(transport), free);
         loops.spawn(accept(listener, transport, dialect.clone(), seats, stop.clone()));
     }
     while let Some(ended) = loops.join_next().await {
@@ -78,7 +82,7 @@ async fn accept(
                 pause = Duration::ZERO;
                 let peer = peer(&stream, transport);
                 // Without a seat the stream is dropped here, which closes it.
-                if let Some(seat) = seats.take(peer.uid) {
+                if let Some(seat) = seats.take(client(&peer)) {
                     tokio::spawn(connection::attend(stream, Arc::new(peer), dialect.clone(), seat));
                 } else {
                     log::debug!("a connection of {:?} was refused: all are busy", peer.uid);
@@ -97,6 +101,15 @@ async fn accept(
         log::warn!("requests that still ran after {} s were cut", DRAIN.as_secs());
         seats.cut_all();
     }
+}
+
+/// Whose budget a connection counts against. On the socket for snaps most are root's: there each snap counts alone.
+fn client(peer: &Peer) -> Client {
+    let snap = match peer.transport {
+        Transport::SnapSocket => peer.process.as_ref().and_then(Process::snap),
+        Transport::MainSocket | Transport::Tls => None,
+    };
+    snap.map_or(Client::User(peer.uid), Client::Snap)
 }
 
 /// What the kernel says of the other end. Process 0 or user 2^32-1 means that it says nothing (contract: v2,

@@ -1,24 +1,34 @@
 //! The budget of connections of one socket.
 
 use super::pace::Pace;
+use crate::domain::SnapName;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// The connections of one socket. When there are as many as the budget says, the one that has waited longest for its
-/// client goes first; while all are busy a new one is refused. A user that is not the agent's own gets half of them
+/// client goes first; while all are busy a new one is refused. Everyone but the one who is free gets a quarter of them
 /// at most, so that nobody can keep the others out.
 pub struct Seats {
     budget: usize,
-    agent: u32,
+    free: Option<Client>,
     taken: Mutex<HashMap<u64, Taken>>,
     next: AtomicU64,
     freed: Notify,
 }
 
+/// Whose connections are counted together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Client {
+    /// A user; `None` when the kernel does not say which.
+    User(Option<u32>),
+    /// A snap, by the control group of its process.
+    Snap(SnapName),
+}
+
 struct Taken {
-    user: Option<u32>,
+    client: Client,
     pace: Arc<Pace>,
 }
 
@@ -31,10 +41,11 @@ pub struct Seat {
 }
 
 impl Seats {
-    pub fn new(budget: usize, agent: u32) -> Arc<Self> {
+    /// `free` may take all of the `budget`.
+    pub fn new(budget: usize, free: Option<Client>) -> Arc<Self> {
         Arc::new(Self {
             budget,
-            agent,
+            free,
             taken: Mutex::new(HashMap::new()),
             next: AtomicU64::new(0),
             freed: Notify::new(),
@@ -45,15 +56,15 @@ impl Seats {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A seat for a new connection of a user, at the cost of another's if need be.
-    pub fn take(self: &Arc<Self>, user: Option<u32>) -> Option<Seat> {
+    /// A seat for a new connection of a client, at the cost of another's if need be.
+    pub fn take(self: &Arc<Self>, client: Client) -> Option<Seat> {
         let mut taken = self.taken();
-        let own = taken.values().filter(|other| other.user == user).count();
-        let crowd = user != Some(self.agent) && own >= self.budget / 2;
+        let own = taken.values().filter(|other| other.client == client).count();
+        let crowd = self.free.as_ref() != Some(&client) && own >= self.budget / 4;
         if crowd || taken.len() >= self.budget {
             let longest = taken
                 .iter()
-                .filter(|(_, other)| !crowd || other.user == user)
+                .filter(|(_, other)| !crowd || other.client == client)
                 .filter_map(|(number, other)| Some((other.pace.waiting_since()?, *number)))
                 .min()?;
             if let Some(other) = taken.remove(&longest.1) {
@@ -65,7 +76,7 @@ impl Seats {
         taken.insert(
             number,
             Taken {
-                user,
+                client,
                 pace: Arc::clone(&pace),
             },
         );
@@ -113,32 +124,40 @@ impl Drop for Seat {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_one_that_waits_longest_goes_first() {
-        let seats = Seats::new(2, 0);
-        let first = seats.take(Some(0)).expect("a seat");
-        let second = seats.take(Some(0)).expect("a seat");
-        first.pace.begin(true);
-        let third = seats.take(Some(0)).expect("the idle one's seat");
-        assert_eq!(second.pace.waiting_since(), None, "it was cut");
-        assert!(first.pace.deadline().is_none());
-        third.pace.begin(true);
-        assert!(seats.take(Some(0)).is_none(), "all are busy");
-        drop(first);
-        assert!(seats.take(Some(0)).is_some());
+    fn user(user: u32) -> Client {
+        Client::User(Some(user))
     }
 
     #[test]
-    fn other_users_cannot_take_all() {
-        let seats = Seats::new(4, 0);
+    fn the_one_that_waits_longest_goes_first() {
+        let seats = Seats::new(2, Some(user(0)));
+        let first = seats.take(user(0)).expect("a seat");
+        let second = seats.take(user(0)).expect("a seat");
+        first.pace.begin(true);
+        let third = seats.take(user(0)).expect("the idle one's seat");
+        assert_eq!(second.pace.waiting_since(), None, "it was cut");
+        assert!(first.pace.deadline().is_none());
+        third.pace.begin(true);
+        assert!(seats.take(user(0)).is_none(), "all are busy");
+        drop(first);
+        assert!(seats.take(user(0)).is_some());
+    }
+
+    #[test]
+    fn others_cannot_take_all() {
+        let seats = Seats::new(8, Some(user(0)));
         let mut held = Vec::new();
-        for _ in 0..10 {
-            if let Some(seat) = seats.take(Some(1000)) {
-                seat.pace.begin(true);
-                held.push(seat);
+        let thief = Client::Snap(SnapName::new("thief").expect("a name"));
+        for client in [user(1000), thief, Client::User(None)] {
+            let before = held.len();
+            for _ in 0..10 {
+                if let Some(seat) = seats.take(client.clone()) {
+                    seat.pace.begin(true);
+                    held.push(seat);
+                }
             }
+            assert_eq!(held.len() - before, 2, "{client:?}");
         }
-        assert_eq!(held.len(), 2);
-        assert!(seats.take(Some(0)).is_some());
+        assert!(seats.take(user(0)).is_some());
     }
 }
