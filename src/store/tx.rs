@@ -150,8 +150,10 @@ impl<'a> Tx<'a> {
             .prepare_cached("SELECT document FROM revision_config WHERE snap = ?1 AND revision = ?2")?
             .query_row(params![snap.as_str(), revision.to_string()], |row| row.get(0))
             .optional()?;
-        text.map(|text| serde_json::from_str(&text).map_err(|error| StoreError::Encoding(error.to_string())))
-            .transpose()
+        text.map(|text| {
+            serde_json::from_slice(text.as_bytes()).map_err(|error| StoreError::Encoding(error.to_string()))
+        })
+        .transpose()
     }
 
     /// Forgets the configuration of one revision.

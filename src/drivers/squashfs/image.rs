@@ -310,9 +310,14 @@ impl Image {
 
     fn unpacked(&self, packed: &[u8], limit: usize) -> Result<Vec<u8>, ImageError> {
         let mut out = Vec::with_capacity(limit);
-        DefaultCompressor
-            .decompress(packed, &mut out, self.compressor)
-            .map_err(|_| ImageError::Damaged("a block cannot be unpacked"))?;
+        let damaged = ImageError::Damaged("a block cannot be unpacked");
+        if self.compressor == Compressor::Zstd {
+            zstd_safe::decompress(&mut out, packed).map_err(|_| damaged)?;
+        } else {
+            DefaultCompressor
+                .decompress(packed, &mut out, self.compressor)
+                .map_err(|_| damaged)?;
+        }
         if out.len() > limit {
             return Err(ImageError::Damaged("a block is larger than a block"));
         }

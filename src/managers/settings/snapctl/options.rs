@@ -150,7 +150,7 @@ fn parsed(text: &str, as_string: bool, typed: bool) -> Result<Value, Fault> {
     if as_string {
         return Ok(Value::String(text.to_owned()));
     }
-    match serde_json::from_str(text) {
+    match serde_json::from_slice(text.as_bytes()) {
         Ok(value) => Ok(value),
         Err(_) if !typed => Ok(Value::String(text.to_owned())),
         Err(error) => Err(Fault::bad(format!("failed to parse JSON: {error}"))),
