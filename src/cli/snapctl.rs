@@ -35,12 +35,14 @@ pub fn run(args: &[OsString]) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return told(&Told::failure(format!("error: cannot start: {error}\n"))),
     };
-    let is_stream = args[0] == "events" && !args.iter().any(|arg| arg == "-h" || arg == "--help");
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let asks_for_help = words.iter().any(|word| ["-h", "--help"].contains(word));
     told(&runtime.block_on(async {
-        if is_stream {
-            follow(&client, args.get(1).map(String::as_str)).await
-        } else {
-            ask(&client, &cookie, &args).await
+        match words.as_slice() {
+            _ if asks_for_help => ask(&client, &cookie, &args).await,
+            ["events", rest @ ..] => follow(&client, rest.first().copied()).await,
+            ["line", plug, "watch"] => follow(&client, Some(plug)).await,
+            _ => ask(&client, &cookie, &args).await,
         }
     }))
 }

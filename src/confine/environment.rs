@@ -12,9 +12,10 @@ use std::path::PathBuf;
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/games:/usr/local/games";
 
 /// What a service or hook takes over from its starter; all else of the agent's environment stays out.
-const KEPT: [&str; 6] = [
+const KEPT: [&str; 7] = [
     "LANG",
     "NOTIFY_SOCKET",
+    crate::drivers::process::MARK,
     "SNAP_CONTEXT",
     "SNAP_COOKIE",
     "WATCHDOG_PID",

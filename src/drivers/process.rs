@@ -7,7 +7,7 @@ use super::cgroup::Group;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpgid};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -26,7 +26,7 @@ use tokio::io::unix::AsyncFd;
 pub const OUTPUT: usize = 64 * 1024;
 
 /// The variable by which a process is found when there are no control groups.
-const MARK: &str = "PINION_RUN";
+pub const MARK: &str = "PINION_RUN";
 
 /// How often a run looks whether it was aborted.
 const ABORT_TICK: Duration = Duration::from_millis(100);
@@ -131,6 +131,12 @@ impl Family {
     /// finds every child that the first one missed.
     pub fn signal(&self, signal: Signal) {
         let mut told = BTreeSet::new();
+        if self.group.is_none() && killpg(Pid::from_raw(self.leader), signal).is_ok() {
+            // Those whose mark is in their environment may have been reached just now.
+            told.extend(self.pids().into_iter().filter(|pid| {
+                getpgid(Some(Pid::from_raw(*pid))).is_ok_and(|group| group.as_raw() == self.leader)
+            }));
+        }
         loop {
             let new: Vec<i32> = self.pids().into_iter().filter(|pid| told.insert(*pid)).collect();
             if new.is_empty() {

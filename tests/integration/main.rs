@@ -3,6 +3,7 @@
 mod cli;
 mod demo;
 mod fuzz_corpus;
+mod services;
 mod snap_cli;
 mod supply_chain;
 mod support;
