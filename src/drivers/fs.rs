@@ -130,6 +130,19 @@ pub fn remove_empty_dir(path: &Path) -> bool {
     }
 }
 
+/// Removes what a killed agent left of [`write_atomic`] and [`link_atomic`] in a folder.
+pub fn remove_unfinished(dir: &Path) -> Result<(), FileError> {
+    for entry in fs::read_dir(dir).named("list", dir)? {
+        let entry = entry.named("list", dir)?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with('.') && name.ends_with('~') {
+            remove_file(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Points a symbolic link at `target`, replacing what stood there in one step.
 pub fn link_atomic(target: &Path, link: &Path) -> Result<(), FileError> {
     if fs::read_link(link).is_ok_and(|present| present == target) {

@@ -249,7 +249,7 @@ async fn sideload(mut call: Call) -> Result<Reply, Fault> {
         .filter(|name| !name.is_empty() && single.is_some())
         .map(str::to_owned);
     let files = form.files;
-    let (plan, files) = blocking(move || {
+    let (plan, files) = upload::blocking(move || {
         let sideloads: Vec<Sideload> = files
             .iter()
             .map(|upload| Sideload {
@@ -273,14 +273,6 @@ async fn sideload(mut call: Call) -> Result<Reply, Fault> {
         upload.keep();
     }
     Ok(reply)
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Err(Fault::internal(error.to_string())))
 }
 
 fn all_or_none(transaction: Option<&str>) -> Result<bool, Fault> {

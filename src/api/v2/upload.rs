@@ -194,7 +194,8 @@ impl Sink {
     }
 }
 
-async fn blocking<T: Send + 'static>(
+/// Does what blocks on a thread for such work.
+pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
     tokio::task::spawn_blocking(work)

@@ -3,13 +3,12 @@
 use crate::drivers::fs::{self, FileError, Named};
 use std::fs::{File, Metadata, Permissions};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Copies a folder with owners, modes, time stamps and links to `to`, which appears whole or not at all. Sockets are
 /// left out.
 pub(super) fn copy_data(from: &Path, to: &Path) -> Result<(), FileError> {
-    let name = to.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = to.with_file_name(format!(".{name}.copy"));
+    let temporary = unfinished(to);
     fs::remove_tree(&temporary)?;
     tree(from, &temporary)?;
     std::fs::rename(&temporary, to).named("rename to", to)?;
@@ -17,6 +16,12 @@ pub(super) fn copy_data(from: &Path, to: &Path) -> Result<(), FileError> {
     let dir = to.parent().unwrap_or(Path::new("/"));
     let file = File::open(dir).named("open", dir)?;
     nix::unistd::syncfs(&file).named("sync", dir)
+}
+
+/// Where a copy stands until it is whole.
+pub(super) fn unfinished(to: &Path) -> PathBuf {
+    let name = to.file_name().unwrap_or_default().to_string_lossy();
+    to.with_file_name(format!(".{name}.copy"))
 }
 
 fn tree(from: &Path, to: &Path) -> Result<(), FileError> {

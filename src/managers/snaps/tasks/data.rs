@@ -60,7 +60,9 @@ impl TaskKind for CopySnapData {
 impl Snaps {
     /// Removes the data of a revision; of the last one, everything that the snap kept.
     fn clear(&self, setup: &Setup, last: bool) -> Result<(), TaskError> {
-        fs::remove_tree(&self.dirs.snap_data(&setup.snap, setup.revision))?;
+        let own = self.dirs.snap_data(&setup.snap, setup.revision);
+        fs::remove_tree(&copy::unfinished(&own))?;
+        fs::remove_tree(&own)?;
         if last {
             fs::remove_tree(&self.dirs.snap_data_dir(&setup.snap))?;
         }

@@ -143,7 +143,12 @@ impl Snaps {
         self.mounts
             .unmount(&self.dirs.snap_mount(&setup.snap, setup.revision))?;
         fs::remove_file(&self.file_of(setup))?;
-        fs::remove_empty_dir(&self.dirs.snap_mount_dir(&setup.snap));
+        let dir = self.dirs.snap_mount_dir(&setup.snap);
+        if !fs::remove_empty_dir(&dir) {
+            // links that a kill left half made hold the folder
+            fs::remove_unfinished(&dir)?;
+            fs::remove_empty_dir(&dir);
+        }
         Ok(())
     }
 }
