@@ -1,18 +1,32 @@
 //! A block of rows at the bottom of the terminal that is drawn over in place.
 
-use super::terminal::{HIDE_CURSOR, NO_WRAP, SHOW_CURSOR, WRAP};
+use super::terminal::{self, HIDE_CURSOR, NO_WRAP, SHOW_CURSOR, WRAP};
 use std::io::{self, Write};
 
 /// The block. When it goes, the terminal is as it was and the last picture stays.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Live {
     /// How many rows were drawn last.
     rows: usize,
+    /// How many rows there is place for.
+    height: usize,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self {
+            rows: 0,
+            height: terminal::height().unwrap_or(usize::MAX),
+        }
+    }
 }
 
 impl Live {
-    /// Draws the rows over the last ones.
+    /// Draws the rows over the last ones; of more than fit the last ones are shown.
     pub fn draw(&mut self, rows: &[String]) -> io::Result<()> {
+        // One row is the cursor's.
+        let fitting = self.height.saturating_sub(1).max(1);
+        let rows = &rows[rows.len().saturating_sub(fitting)..];
         let mut text = String::from(NO_WRAP) + HIDE_CURSOR;
         if self.rows > 0 {
             text.push_str(&format!("\x1b[{}A\r", self.rows));

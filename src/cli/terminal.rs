@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io::IsTerminal;
+use std::process::{Command, Stdio};
 
 /// How to write for whoever reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +69,19 @@ pub fn is_live_stdout() -> bool {
 /// The same of standard error.
 pub fn is_live_stderr() -> bool {
     std::io::stderr().is_terminal() && env::var("TERM").is_ok_and(|term| term != "dumb")
+}
+
+/// How many rows the terminal has, as far as `stty` can tell.
+pub fn height() -> Option<usize> {
+    let output = Command::new("stty")
+        .arg("size")
+        .stdin(Stdio::inherit())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let rows = text.split_whitespace().next()?.parse().ok()?;
+    (rows > 0).then_some(rows)
 }
 
 /// To the start of the line, and clear it.
