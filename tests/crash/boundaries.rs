@@ -23,17 +23,19 @@ enum Scenario {
     Connect,
     Stop,
     Disconnect,
+    Update,
     Refresh,
     Configure,
     Remove,
 }
 
-const SCENARIOS: [Scenario; 8] = [
+const SCENARIOS: [Scenario; 9] = [
     Scenario::Seed,
     Scenario::Install,
     Scenario::Connect,
     Scenario::Stop,
     Scenario::Disconnect,
+    Scenario::Update,
     Scenario::Refresh,
     Scenario::Configure,
     Scenario::Remove,
@@ -57,7 +59,8 @@ impl Scenario {
         match self {
             Self::Seed => &[],
             Self::Install => &[Self::Seed],
-            Self::Connect | Self::Stop | Self::Configure | Self::Refresh => &[Self::Seed, Self::Install],
+            Self::Connect | Self::Stop | Self::Configure | Self::Update => &[Self::Seed, Self::Install],
+            Self::Refresh => &[Self::Seed, Self::Install, Self::Update],
             Self::Disconnect | Self::Remove => &[Self::Seed, Self::Install, Self::Connect],
         }
     }
@@ -68,18 +71,9 @@ impl Scenario {
             // The first start makes it.
             Self::Seed => Some(String::from("1")),
             Self::Install => install(client, &snaps.lights[0]).await,
-            Self::Refresh => {
-                // The third revision makes the first one garbage (refresh.retain is 2 where this is no Core).
-                for file in &snaps.lights[1..3] {
-                    let id = install(client, file).await?;
-                    if file != &snaps.lights[2] {
-                        client.wait(&id).await.ok()?;
-                    } else {
-                        return Some(id);
-                    }
-                }
-                None
-            }
+            Self::Update => install(client, &snaps.lights[1]).await,
+            // The third revision makes the first one garbage (refresh.retain is 2 where this is no Core).
+            Self::Refresh => install(client, &snaps.lights[2]).await,
             Self::Connect => {
                 client
                     .post("/v2/interfaces", &interfaces("connect"))
