@@ -68,7 +68,6 @@ impl House {
             Arc::clone(&hardware),
             Arc::clone(&services),
             Arc::clone(&bus),
-            dirs.clone(),
             system.facts().on_classic,
         );
         let settings_manager = SettingsManager::new(

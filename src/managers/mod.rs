@@ -57,7 +57,6 @@ impl Managers {
             Arc::clone(&hardware),
             Arc::clone(&services),
             Arc::clone(&bus),
-            dirs.clone(),
             true,
         );
         let settings = settings::Settings::new(

@@ -19,7 +19,7 @@ pub use views::{
 };
 
 use crate::domain::hardware::Target;
-use crate::domain::{ConnRef, Dirs, Fault, Plan, Requester, SnapName};
+use crate::domain::{ConnRef, Fault, Plan, Requester, SnapName};
 use crate::events::Bus;
 use crate::managers::hardware::Hardware;
 use crate::managers::services::Services;
@@ -33,7 +33,6 @@ pub struct Interfaces {
     hardware: Arc<Hardware>,
     services: Arc<Services>,
     bus: Arc<Bus>,
-    dirs: Dirs,
     /// Decision 13: os-release says something else than ubuntu-core.
     classic: bool,
 }
@@ -45,7 +44,6 @@ impl Interfaces {
         hardware: Arc<Hardware>,
         services: Arc<Services>,
         bus: Arc<Bus>,
-        dirs: Dirs,
         classic: bool,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -53,7 +51,6 @@ impl Interfaces {
             hardware,
             services,
             bus,
-            dirs,
             classic,
         })
     }

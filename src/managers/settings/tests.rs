@@ -68,7 +68,6 @@ fn board(hooks: &[(&str, &str)]) -> Board {
         hardware.clone(),
         services.clone(),
         bus.clone(),
-        dirs.clone(),
         true,
     );
     let settings = Settings::new(dirs, store.clone(), services, interfaces, hardware);

@@ -137,12 +137,8 @@ impl Interfaces {
         }
     }
 
-    /// Ends what a change did to a connection: several connections of one snap may have moved at once, each seeing the
-    /// world before the others' commits, so the launch description is written once more from what they came to.
+    /// Tells what a change did to a connection, once it is over.
     pub(super) fn conclude(&self, task: &TaskContext, key: &ConnRef) {
-        if let Err(error) = self.write_launches(&task.world(), std::slice::from_ref(&key.plug.snap)) {
-            log::warn!("snap {} may start with old connections: {error}", key.plug.snap);
-        }
         if task.task().status == TaskStatus::Done {
             self.tell(task, key);
         }

@@ -71,7 +71,6 @@ fn bench() -> Bench {
         Arc::clone(&hardware),
         services,
         Arc::clone(&bus),
-        dirs.clone(),
         true,
     );
     let mut registry = Registry::default();
