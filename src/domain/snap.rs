@@ -242,33 +242,6 @@ pub struct SnapInfo {
 }
 
 impl SnapInfo {
-    /// A snap that says nothing but its name.
-    pub fn bare(name: SnapName) -> Self {
-        Self {
-            name,
-            version: String::new(),
-            kind: SnapType::default(),
-            architectures: Vec::new(),
-            assumes: Vec::new(),
-            title: String::new(),
-            summary: String::new(),
-            description: String::new(),
-            license: String::new(),
-            epoch: Epoch::default(),
-            base: None,
-            confinement: Confinement::default(),
-            grade: String::new(),
-            environment: Vec::new(),
-            plugs: BTreeMap::new(),
-            slots: BTreeMap::new(),
-            apps: BTreeMap::new(),
-            hooks: BTreeMap::new(),
-            layout: Vec::new(),
-            links: BTreeMap::new(),
-            dropped: Vec::new(),
-        }
-    }
-
     /// A snap that says nothing but its name: what a parser starts from.
     pub fn named(name: SnapName) -> Self {
         Self {

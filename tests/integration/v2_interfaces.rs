@@ -347,9 +347,16 @@ fn hooks_of_the_ends_run_and_see_what_was_given() {
     let tree = daemon.scratch().join("hooked.tree/meta/hooks");
     std::fs::create_dir_all(&tree).unwrap();
     for (hook, script) in [
-        ("prepare-plug-lamp", "echo prepared"),
-        ("connect-plug-lamp", "env | grep ^SNAP_PLUG_LAMP_LINE="),
-        ("disconnect-plug-lamp", "echo disconnected"),
+        // contract: interfaces-and-hardware, section 1: only names that the snap has not given
+        ("prepare-plug-lamp", "echo prepared; snapctl set :lamp colour=red"),
+        (
+            "connect-plug-lamp",
+            "env | grep ^SNAP_PLUG_LAMP_LINE=; snapctl get :lamp colour; snapctl get --slot :lamp number; snapctl set :lamp late=1 || echo refused",
+        ),
+        (
+            "disconnect-plug-lamp",
+            "echo disconnected; snapctl get :lamp colour",
+        ),
     ] {
         let path = tree.join(hook);
         std::fs::write(&path, format!("#!/bin/sh\n{{ {script}; }} >>$SNAP_DATA/told\n")).unwrap();
@@ -376,9 +383,14 @@ fn hooks_of_the_ends_run_and_see_what_was_given() {
             "Run hook connect-plug-lamp of snap \"hooked\"",
         ]
     );
+    let made = daemon.get("/v2/connections?interface=gpio").result()["established"][0].clone();
+    assert_eq!(made["plug-attrs"], json!({"colour": "red"}));
     daemon.done(&daemon.post("/v2/interfaces", &request("disconnect", lamp, FOUR)));
     let told = std::fs::read_to_string(daemon.root().join("var/snap/hooked/x1/told")).unwrap();
-    assert_eq!(told, "prepared\nSNAP_PLUG_LAMP_LINE=GPIO4\ndisconnected\n");
+    assert_eq!(
+        told,
+        "prepared\nSNAP_PLUG_LAMP_LINE=GPIO4\nred\n4\nrefused\ndisconnected\nred\n"
+    );
 }
 
 /// Runs the distribution's own `snap` against the daemon.

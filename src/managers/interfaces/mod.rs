@@ -1,5 +1,6 @@
 //! Plugs, slots and the connections between them: who may connect to whom, what is connected, and what that gives.
 
+mod attributes;
 pub mod builtin;
 mod plan;
 mod policy;
@@ -10,6 +11,7 @@ mod views;
 #[cfg(test)]
 mod tests;
 
+pub use attributes::{HookAttributes, SET_BY_HOOK};
 pub use plan::Named;
 pub use policy::{check_installation, validate};
 pub use repository::system_snap;

@@ -30,7 +30,7 @@ pub(super) struct Maker(pub SnapInfo);
 
 impl Maker {
     pub fn new(snap: &str, kind: SnapType) -> Self {
-        let mut info = SnapInfo::bare(name(snap));
+        let mut info = SnapInfo::named(name(snap));
         info.kind = kind;
         Self(info)
     }

@@ -1,7 +1,8 @@
 //! What a running hook has done so far: what it configured, and what it asked to be done after it.
 
 use super::config::{self, ConfigError};
-use crate::domain::{PlannedTask, SnapName};
+use crate::domain::{Attrs, PlannedTask, SnapName};
+use crate::managers::interfaces::HookAttributes;
 use serde_json::{Map, Value};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,6 +11,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub struct HookContext {
     pub snap: SnapName,
     pub hook: String,
+    /// The ends of the connection that it is about, if it is about one.
+    pub ends: Option<HookAttributes>,
     state: Mutex<State>,
 }
 
@@ -18,6 +21,7 @@ struct State {
     before: Value,
     document: Value,
     queued: Vec<PlannedTask>,
+    attributes: Attrs,
 }
 
 impl HookContext {
@@ -26,12 +30,30 @@ impl HookContext {
         Self {
             snap,
             hook: hook.to_owned(),
+            ends: None,
             state: Mutex::new(State {
                 before: document.clone(),
                 document,
                 queued: Vec::new(),
+                attributes: Attrs::new(),
             }),
         }
+    }
+
+    /// The same, about a connection.
+    pub fn about(mut self, ends: Option<HookAttributes>) -> Self {
+        self.ends = ends;
+        self
+    }
+
+    /// Gives the hook's own end attributes.
+    pub fn set_attributes(&self, set: Attrs) {
+        self.state().attributes.extend(set);
+    }
+
+    /// The attributes that the hook has set.
+    pub fn attributes(&self) -> Attrs {
+        self.state().attributes.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

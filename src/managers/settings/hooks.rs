@@ -7,6 +7,7 @@ use crate::confine::tag_of_hook;
 use crate::domain::{SnapName, kinds};
 use crate::drivers::process::{self, End, Job, Reason};
 use crate::engine::{Outcome, Probe, Registry, TaskContext, TaskError, TaskKind};
+use crate::managers::interfaces::SET_BY_HOOK;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -84,7 +85,10 @@ impl Settings {
             .config
             .get(snap)
             .map_or(Value::Null, |known| Value::clone(known));
-        let context = Arc::new(HookContext::new(snap.clone(), hook, document));
+        let ends = task
+            .change()
+            .and_then(|change| self.interfaces.hook_attributes(&change, snap, hook));
+        let context = Arc::new(HookContext::new(snap.clone(), hook, document).about(ends));
         context
             .patch(&params.patch)
             .map_err(|error| TaskError::new(error.to_string()))?;
@@ -195,6 +199,10 @@ impl RunHook {
             }
             let snap = params.snap.clone();
             task.with_commit(move |tx| tx.put_config(&snap, document));
+        }
+        let attributes = context.attributes();
+        if !attributes.is_empty() {
+            task.remember(SET_BY_HOOK, attributes)?;
         }
         task.inject(context.queued());
         Ok(())

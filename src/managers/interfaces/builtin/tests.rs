@@ -146,7 +146,7 @@ fn gpio_chardev_lines() {
 
 #[test]
 fn a_line_of_a_chip_is_in_one_slot_of_a_gadget() {
-    let mut info = SnapInfo::bare(SnapName::new("gadget").unwrap());
+    let mut info = SnapInfo::named(SnapName::new("gadget").unwrap());
     let mut add = |name: &str, chip: &str, lines: &str| {
         let mut slot = end("gpio-chardev", json!({"source-chip": [chip], "lines": lines}));
         slot.name = name.into();

@@ -3,9 +3,10 @@
 
 use super::BEFORE;
 use crate::domain::status::TaskStatus;
-use crate::domain::{Attrs, ConnRef, ConnectionRecord, kinds};
+use crate::domain::{ConnRef, ConnectionRecord, kinds};
 use crate::engine::{Outcome, Probe, TaskContext, TaskError, TaskKind};
 use crate::managers::interfaces::Interfaces;
+use crate::managers::interfaces::attributes::set_by_hooks;
 use crate::managers::interfaces::plan::ConnectParams;
 use crate::managers::interfaces::policy::{self, Dynamic};
 use crate::managers::interfaces::repository::{End, Repository};
@@ -33,7 +34,10 @@ impl TaskKind for Connect {
             }
             Err(error) => return Err(error),
         };
-        let dynamic = dynamic_attributes(task, &plug, &slot);
+        let dynamic = task.change().map_or_else(Dynamic::default, |change| Dynamic {
+            plug: set_by_hooks(&change, &plug, "plug"),
+            slot: set_by_hooks(&change, &slot, "slot"),
+        });
         let allowed = policy::check_connection(&view, &plug, &slot, &dynamic);
         allowed.map_err(TaskError::new)?;
         if let Some(before) = view.record(&key)
@@ -142,29 +146,5 @@ impl Interfaces {
         if task.task().status == TaskStatus::Done {
             self.tell(task, key);
         }
-    }
-}
-
-/// What the prepare hooks of the two ends have set, which the hook runner keeps with its tasks. A name that the snap
-/// has given a value cannot be set.
-fn dynamic_attributes(task: &TaskContext, plug: &End, slot: &End) -> Dynamic {
-    let set_by = |end: &End, side: &str| -> Attrs {
-        let hook = format!("prepare-{side}-{}", end.name);
-        let change = task.change();
-        let tasks = change.iter().flat_map(|change| &change.tasks);
-        let set = tasks
-            .filter(|other| other.kind == kinds::RUN_HOOK)
-            .filter(|other| other.params.get("hook").and_then(Value::as_str) == Some(hook.as_str()))
-            .filter(|other| other.params.get("snap").and_then(Value::as_str) == Some(end.snap.as_str()))
-            .filter_map(|other| other.memory.get("attributes")?.as_object())
-            .next_back();
-        let set = set.into_iter().flatten();
-        set.filter(|(name, _)| !end.attrs().contains_key(*name))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
-    };
-    Dynamic {
-        plug: set_by(plug, "plug"),
-        slot: set_by(slot, "slot"),
     }
 }

@@ -1,6 +1,7 @@
 //! `snapctl`: what a snap's own processes may ask for, with the outputs that scripts know (contract: confinement,
 //! section 7).
 
+mod attributes;
 mod flags;
 mod hardware;
 mod options;

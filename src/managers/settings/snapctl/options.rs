@@ -1,7 +1,7 @@
 //! `get`, `set` and `unset`.
 
 use super::super::config::{self, ConfigError};
-use super::{Caller, Flags, SnapctlOutput};
+use super::{Caller, Flags, SnapctlOutput, attributes};
 use crate::domain::{Fault, SnapName};
 use crate::managers::settings::Settings;
 use crate::store::StoreError;
@@ -39,11 +39,7 @@ impl Settings {
         match keys.first() {
             None => return Err(Fault::bad("get which option?")),
             Some(first) if first.is_empty() => return Err(Fault::bad("get which option?")),
-            Some(first) if is_end(first) => {
-                return Err(Fault::bad(
-                    "interface attributes can only be read during the execution of interface hooks",
-                ));
-            }
+            Some(first) if is_end(first) => return attributes::get(caller, flags, first),
             Some(_) => {}
         }
         let document = self.document(caller);
@@ -71,22 +67,10 @@ impl Settings {
             return Err(Fault::bad("set which option?"));
         }
         if is_end(&flags.words[0]) {
-            return Err(Fault::bad(
-                "interface attributes can only be set during the execution of prepare hooks",
-            ));
+            let set = assignments(&flags.words[1..], as_string, typed)?;
+            return attributes::set(caller, flags, &flags.words[0], set);
         }
-        let mut patch = Map::new();
-        for word in &flags.words {
-            if let Some(key) = word.strip_suffix('!').filter(|key| !key.is_empty()) {
-                patch.insert(key.to_owned(), Value::Null);
-                continue;
-            }
-            let (key, text) = word
-                .split_once('=')
-                .filter(|(key, _)| !key.is_empty())
-                .ok_or_else(|| Fault::bad(format!("invalid parameter: {word:?} (want key=value)")))?;
-            patch.insert(key.to_owned(), parsed(text, as_string, typed)?);
-        }
+        let patch = assignments(&flags.words, as_string, typed)?;
         self.store_patch(caller, patch).await
     }
 
@@ -137,7 +121,24 @@ impl Settings {
 }
 
 /// One value as `get` prints it: text as it is, everything else as JSON; nothing for what is not there.
-fn shown(value: Option<Value>, typed: bool) -> String {
+/// `key=value` words; `key!` is null.
+fn assignments(words: &[String], as_string: bool, typed: bool) -> Result<Map<String, Value>, Fault> {
+    let mut patch = Map::new();
+    for word in words {
+        if let Some(key) = word.strip_suffix('!').filter(|key| !key.is_empty()) {
+            patch.insert(key.to_owned(), Value::Null);
+            continue;
+        }
+        let (key, text) = word
+            .split_once('=')
+            .filter(|(key, _)| !key.is_empty())
+            .ok_or_else(|| Fault::bad(format!("invalid parameter: {word:?} (want key=value)")))?;
+        patch.insert(key.to_owned(), parsed(text, as_string, typed)?);
+    }
+    Ok(patch)
+}
+
+pub(super) fn shown(value: Option<Value>, typed: bool) -> String {
     match value {
         None if typed => String::from("null"),
         None => String::new(),
