@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// An I/O error with the file and what was being done to it.
 #[derive(Debug, thiserror::Error)]
@@ -69,10 +70,18 @@ pub fn write_volatile(path: &Path, content: &[u8], mode: u32) -> Result<(), File
     write_renamed(path, content, mode, false)
 }
 
+/// A name beside `path` that nobody else uses: two tasks may replace one file at the same time.
+fn temporary_beside(path: &Path) -> PathBuf {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    dir.join(format!(".{name}.{}-{number}~", std::process::id()))
+}
+
 fn write_renamed(path: &Path, content: &[u8], mode: u32, durable: bool) -> Result<(), FileError> {
     let dir = path.parent().unwrap_or(Path::new("/"));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = dir.join(format!(".{name}.{}~", std::process::id()));
+    let temporary = temporary_beside(path);
     let result = (|| {
         let mut file = OpenOptions::new()
             .write(true)
@@ -148,9 +157,7 @@ pub fn link_atomic(target: &Path, link: &Path) -> Result<(), FileError> {
     if fs::read_link(link).is_ok_and(|present| present == target) {
         return Ok(());
     }
-    let dir = link.parent().unwrap_or(Path::new("/"));
-    let name = link.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = dir.join(format!(".{name}.{}~", std::process::id()));
+    let temporary = temporary_beside(link);
     remove_file(&temporary)?;
     symlink(target, &temporary).named("link", &temporary)?;
     fs::rename(&temporary, link).named("rename to", link)
@@ -159,6 +166,24 @@ pub fn link_atomic(target: &Path, link: &Path) -> Result<(), FileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_may_replace_one_file_at_the_same_time() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
+        std::thread::scope(|scope| {
+            for text in ["one", "two", "three", "four"] {
+                let (file, link) = (&file, &link);
+                scope.spawn(move || {
+                    for _ in 0..50 {
+                        write_volatile(file, text.as_bytes(), 0o600).expect("a write");
+                        link_atomic(Path::new(text), link).expect("a link");
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read_dir(dir.path()).expect("a list").count(), 2);
+    }
 
     #[test]
     fn a_write_replaces_and_leaves_nothing_beside() {
