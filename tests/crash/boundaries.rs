@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// Recovery within this time (R1).
 const RECOVERY: Duration = Duration::from_secs(5);
 
+/// How long a fault that should fire is waited for once the change is ready.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Something that makes one change; together they have every kind of task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Scenario {
@@ -206,6 +209,11 @@ impl Run<'_> {
                     if looked.is_ok_and(|changes| changes.is_empty()) {
                         break;
                     }
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                // A fault behind the last commit fires after the change is seen to be ready.
+                let begin = Instant::now();
+                while self.faults.contains("kill") && !agent.has_ended() && begin.elapsed() < PATIENCE {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
                 killed |= agent.has_ended();
