@@ -239,6 +239,11 @@ impl Services {
         }
     }
 
+    /// This agent has started a service of the snap, whatever became of it.
+    fn has_started_any(&self, snap: &SnapName) -> bool {
+        self.units().keys().any(|(name, _)| name == snap)
+    }
+
     /// Stops every service, those of one snap in their order, all snaps at once.
     pub async fn shutdown(&self) {
         let snaps: BTreeSet<SnapName> = self.units().keys().map(|(snap, _)| snap.clone()).collect();

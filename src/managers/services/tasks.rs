@@ -117,14 +117,23 @@ impl TaskKind for StopServices {
 
     fn perform(&self, task: &TaskContext) -> Result<Outcome, TaskError> {
         let SnapParams { snap } = task.params()?;
+        let running = self.0.running(&snap);
         if task.memory::<Vec<String>>(RAN).is_none() {
-            // After a kill of the agent nothing runs; then it is what should have run.
-            let running = self.0.running(&snap);
-            if !running.is_empty() {
-                task.remember(RAN, &running)?;
+            // An agent that was killed between two tasks has started nothing of this snap: then it is what should run.
+            let ran = if self.0.has_started_any(&snap) {
+                running.clone()
+            } else {
+                let record = record_of(task).ok().filter(|record| record.active);
+                record
+                    .iter()
+                    .flat_map(|record| startable(record))
+                    .map(|app| app.name.clone())
+                    .collect()
+            };
+            if !ran.is_empty() {
+                task.remember(RAN, &ran)?;
             }
         }
-        let running = self.0.running(&snap);
         self.0.wait_for(self.0.stop(&snap, &running))?;
         Ok(Outcome::Done)
     }
