@@ -309,6 +309,41 @@ fn a_configure_hook_decides_over_the_configuration() {
 }
 
 #[test]
+fn an_interface_hook_reads_the_attributes_of_both_ends() {
+    let daemon = TestDaemon::start();
+    with_bases(&daemon);
+    install_app(
+        &daemon,
+        "  sh: {command: bin/sh}\n",
+        &[
+            ("bin/sh", "#!/bin/sh\nexec /bin/sh \"$@\"\n"),
+            (
+                "meta/hooks/connect-plug-lamp",
+                "#!/bin/sh\nexec > $SNAP_COMMON/seen 2>&1\n\
+                 snapctl get :lamp --slot number\nsnapctl get --slot :lamp nosuch\nsnapctl get :lamp\nsnapctl get :other x\nexit 0\n",
+            ),
+        ],
+    );
+    daemon.done(&daemon.post(
+        "/v2/interfaces",
+        &json!({
+            "action": "connect",
+            "plugs": [{"snap": "test-app", "plug": "lamp"}],
+            "slots": [{"snap": "test-gadget", "slot": "pin-13"}],
+        }),
+    ));
+    // contract: confinement, section 7, Interface hooks
+    let seen = std::fs::read_to_string(daemon.root().join("var/snap/test-app/common/seen")).unwrap();
+    let failure = "error: error running snapctl: ";
+    assert_eq!(
+        seen,
+        format!(
+            "27\n{failure}no \"nosuch\" attribute\n{failure}get which attribute?\n{failure}unknown plug or slot \"other\"\n"
+        )
+    );
+}
+
+#[test]
 fn snapctl_is_for_snaps_on_their_own_socket() {
     let daemon = TestDaemon::start();
     with_bases(&daemon);
