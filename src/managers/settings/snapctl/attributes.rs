@@ -41,7 +41,7 @@ pub(super) fn get(caller: &Caller<'_>, flags: &Flags, word: &str) -> Result<Snap
     for name in names {
         let value = attrs
             .get(name)
-            .ok_or_else(|| Fault::bad(format!("no {name:?} attribute on that end of the connection")))?;
+            .ok_or_else(|| Fault::bad(format!("no {name:?} attribute")))?;
         found.insert(name.clone(), value.clone());
     }
     let text = if flags.has("d") || names.len() > 1 {
