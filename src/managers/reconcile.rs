@@ -41,9 +41,12 @@ fn mend_disk(snaps: &Snaps, world: &World, restored: bool) {
 
 /// What differs, without mending it. Works from another process than the agent's.
 pub fn inspect(snaps: &Snaps, dirs: &Dirs, world: &World, deep: bool, agent_runs: bool) -> Vec<Finding> {
+    // An agent that ends detaches what it mounted below a root of its own.
+    let detached = !agent_runs && !dirs.is_host();
     let disk = snaps.inspect(world, deep);
     let mut findings: Vec<Finding> = disk
         .into_iter()
+        .filter(|difference| !(detached && difference.repair.mounts()))
         .map(|difference| Finding::system(difference.what))
         .collect();
     findings.extend(services::inspect(dirs, world, agent_runs));

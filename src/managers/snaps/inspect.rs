@@ -39,6 +39,11 @@ pub enum Repair {
 }
 
 impl Repair {
+    /// It mounts a snap.
+    pub fn mounts(&self) -> bool {
+        matches!(self, Self::Mount { .. })
+    }
+
     /// It removes something that the store does not know.
     pub fn takes_away(&self) -> bool {
         matches!(self, Self::Unmount(_) | Self::Remove(_))

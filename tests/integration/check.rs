@@ -1,0 +1,260 @@
+//! `pinion check --deep` names what is wrong, whatever part of the system was damaged.
+
+use crate::support::TestDaemon;
+use crate::support::daemon::binary;
+use crate::support::snaps::{BASE, pack};
+use rusqlite::Connection;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+
+/// What the check prints, line by line, and whether it is content.
+fn check(root: &Path) -> (bool, Vec<String>) {
+    let output = Command::new(binary())
+        .args(["check", "--deep", "--root"])
+        .arg(root)
+        .output()
+        .expect("pinion check runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.success(), text.lines().map(str::to_owned).collect())
+}
+
+fn edit(root: &Path, sql: &str) {
+    let path = root.join("var/lib/pinion/state.db");
+    Connection::open(path)
+        .expect("the database")
+        .execute_batch(sql)
+        .expect(sql);
+}
+
+const GADGET: &str = "name: board
+version: '1'
+type: gadget
+slots:
+  bcm-gpio-17: {interface: gpio, number: 17}
+";
+
+const LIGHTS: &str = "name: lights
+version: '1'
+base: test-base
+plugs:
+  pin: {interface: gpio}
+apps:
+  lights: {command: bin/lights, daemon: simple}
+  say: {command: bin/say}
+";
+
+/// A daemon with one app snap whose service runs, connected to a line.
+fn furnished() -> TestDaemon {
+    let daemon = TestDaemon::start();
+    let lights = [
+        ("bin/lights", "#!/bin/sh\nexec sleep 1000\n"),
+        ("bin/say", "#!/bin/sh\necho said\n"),
+    ];
+    daemon.install(&[
+        ("base.snap", &pack(BASE, &[])),
+        (
+            "board.snap",
+            &pack(GADGET, &[("meta/gadget.yaml", "volumes: {}\n")]),
+        ),
+        ("lights.snap", &pack(LIGHTS, &lights)),
+    ]);
+    let ends = serde_json::json!({
+        "action": "connect",
+        "plugs": [{"snap": "lights", "plug": "pin"}],
+        "slots": [{"snap": "board", "slot": "bcm-gpio-17"}],
+    });
+    daemon.done(&daemon.post("/v2/interfaces", &ends));
+    daemon
+}
+
+/// Damages a fresh copy of the same state, and expects a line with the rule and the words.
+fn damaged(
+    daemon: &TestDaemon,
+    rule: char,
+    words: &str,
+    damage: impl FnOnce(&Path),
+    mend: impl FnOnce(&Path),
+) {
+    let root = daemon.root();
+    damage(&root);
+    let (content, lines) = check(&root);
+    let named = lines
+        .iter()
+        .any(|line| line.starts_with(&format!("({rule})")) && line.contains(words));
+    assert!(!content && named, "expected ({rule}) … {words} …, got {lines:#?}");
+    mend(&root);
+    let (content, lines) = check(&root);
+    assert!(content, "after mending ({rule}) {words}: {lines:#?}");
+}
+
+#[test]
+fn a_healthy_system_is_content_with_and_without_its_daemon() {
+    let mut daemon = furnished();
+    assert_eq!(check(&daemon.root()), (true, vec![String::from("ok")]));
+    daemon.kill();
+    assert_eq!(check(&daemon.root()), (true, vec![String::from("ok")]));
+    daemon.launch();
+    assert_eq!(check(&daemon.root()), (true, vec![String::from("ok")]));
+    daemon.stop();
+    assert_eq!(check(&daemon.root()), (true, vec![String::from("ok")]));
+}
+
+#[test]
+fn damage_to_records_is_named() {
+    let mut daemon = furnished();
+    daemon.stop();
+    let save = "CREATE TABLE saved AS SELECT * FROM changes; CREATE TABLE saved_tasks AS SELECT * FROM tasks;
+                CREATE TABLE saved_snaps AS SELECT * FROM snaps;";
+    let restore = "DELETE FROM changes; INSERT INTO changes SELECT * FROM saved; DROP TABLE saved;
+                   DELETE FROM tasks; INSERT INTO tasks SELECT * FROM saved_tasks; DROP TABLE saved_tasks;
+                   DELETE FROM snaps; INSERT INTO snaps SELECT * FROM saved_snaps; DROP TABLE saved_snaps;";
+    for (rule, words, sql) in [
+        (
+            'a',
+            "belong to changes that are gone",
+            "DELETE FROM changes WHERE id = 2",
+        ),
+        ('a', "two statuses", "UPDATE tasks SET status = 9 WHERE id = 3"),
+        (
+            'a',
+            "not among its revisions",
+            "UPDATE snaps SET record = json_set(record, '$.current', 'x9') WHERE name = 'lights'",
+        ),
+        (
+            'b',
+            "nothing of it can run",
+            "UPDATE changes SET ready = NULL, record = json_set(record, '$.ready', NULL) WHERE id = 2",
+        ),
+        (
+            'b',
+            "is ready and its task",
+            "UPDATE tasks SET status = 3, record = json_set(record, '$.status', 'Doing') WHERE id = 3",
+        ),
+        (
+            'b',
+            "is ready and its task",
+            "UPDATE tasks SET status = 6, record = json_set(record, '$.status', 'Undo') WHERE id = 4",
+        ),
+    ] {
+        damaged(
+            &daemon,
+            rule,
+            words,
+            |root| edit(root, &format!("{save}{sql}")),
+            |root| edit(root, restore),
+        );
+    }
+}
+
+#[test]
+fn damage_to_the_system_is_named() {
+    let daemon = furnished();
+    damaged(
+        &daemon,
+        'c',
+        "current",
+        |root| fs::remove_file(root.join("snap/lights/current")).expect("a link"),
+        |root| symlink("x1", root.join("snap/lights/current")).expect("a link"),
+    );
+    damaged(
+        &daemon,
+        'c',
+        "stray_x1.snap",
+        |root| fs::write(root.join("var/lib/snapd/snaps/stray_x1.snap"), "x").expect("a file"),
+        |root| fs::remove_file(root.join("var/lib/snapd/snaps/stray_x1.snap")).expect("a file"),
+    );
+    damaged(
+        &daemon,
+        'c',
+        "lights.say",
+        |root| fs::rename(root.join("snap/bin/lights.say"), root.join("aside")).expect("a wrapper"),
+        |root| fs::rename(root.join("aside"), root.join("snap/bin/lights.say")).expect("a wrapper"),
+    );
+    damaged(
+        &daemon,
+        'c',
+        "belongs to no installed snap",
+        |root| fs::create_dir_all(root.join("snap/strange/x7")).expect("a folder"),
+        |root| fs::remove_dir_all(root.join("snap/strange")).expect("a folder"),
+    );
+    damaged(
+        &daemon,
+        'c',
+        "snap.lights",
+        |root| {
+            fs::rename(root.join("var/lib/snapd/cookie/snap.lights"), root.join("aside")).expect("a cookie")
+        },
+        |root| {
+            fs::rename(root.join("aside"), root.join("var/lib/snapd/cookie/snap.lights")).expect("a cookie")
+        },
+    );
+}
+
+#[test]
+fn a_process_that_outlived_its_agent_is_named_and_ended_by_the_next() {
+    let mut daemon = furnished();
+    daemon.kill();
+    // The service dies with its agent; what it left behind does not, and neither would this.
+    let (content, lines) = check(&daemon.root());
+    assert!(content, "{lines:?}");
+    daemon.launch();
+    assert_eq!(check(&daemon.root()), (true, vec![String::from("ok")]));
+}
+
+#[test]
+fn a_damaged_database_is_named() {
+    let mut daemon = furnished();
+    daemon.stop();
+    let path = daemon.root().join("var/lib/pinion/state.db");
+    let good = fs::read(&path).expect("the database");
+    for damage in [
+        (|bytes: &mut Vec<u8>| bytes[..100].fill(0)) as fn(&mut Vec<u8>),
+        |bytes| bytes.truncate(5000),
+        |bytes| {
+            let middle = bytes.len() / 2;
+            bytes[middle..middle + 4096].fill(0xa5);
+        },
+    ] {
+        let mut bad = good.clone();
+        damage(&mut bad);
+        fs::write(&path, &bad).expect("a write");
+        let (content, lines) = check(&daemon.root());
+        assert!(
+            !content && lines.iter().any(|line| line.starts_with("(d)")),
+            "{lines:?}"
+        );
+    }
+}
+
+#[test]
+fn secrets_in_the_open_are_named() {
+    let mut daemon = furnished();
+    daemon.stop();
+    let cookie =
+        fs::read_to_string(daemon.root().join("var/lib/snapd/cookie/snap.lights")).expect("a cookie");
+    damaged(
+        &daemon,
+        'f',
+        "holds a cookie of snap lights",
+        |root| {
+            fs::create_dir_all(root.join("run/pinion/logs")).expect("a folder");
+            fs::write(
+                root.join("run/pinion/logs/leak.log"),
+                format!("cookie {}\n", cookie.trim()),
+            )
+            .expect("a log");
+        },
+        |root| fs::remove_file(root.join("run/pinion/logs/leak.log")).expect("a log"),
+    );
+    for file in ["var/lib/pinion/state.db", "var/lib/snapd/cookie/snap.lights"] {
+        damaged(
+            &daemon,
+            'f',
+            "must be 600",
+            |root| fs::set_permissions(root.join(file), fs::Permissions::from_mode(0o644)).expect("a mode"),
+            |root| fs::set_permissions(root.join(file), fs::Permissions::from_mode(0o600)).expect("a mode"),
+        );
+    }
+}
