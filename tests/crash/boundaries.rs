@@ -45,7 +45,14 @@ const SCENARIOS: [Scenario; 9] = [
 ];
 
 async fn install(client: &Client, file: &Path) -> Option<String> {
-    client.upload("/v2/snaps", install_form(file)).await.ok()?.change
+    match client.upload("/v2/snaps", install_form(file)).await {
+        Ok(answer) => answer.change,
+        Err(error) => {
+            // The agent died over it, or refused; the outcome tells which.
+            println!("the upload of {}: {error}", file.display());
+            None
+        }
+    }
 }
 
 fn interfaces(action: &str) -> serde_json::Value {
