@@ -17,6 +17,12 @@ pub(super) struct Running {
     pub abort: Arc<AbortSignal>,
 }
 
+/// What the commit of a task's end came to.
+struct Finished {
+    change: Change,
+    started: Vec<TaskId>,
+}
+
 /// At how many starts of the agent a task may be found running before it fails (R11).
 const STARTS_LIMIT: u64 = 5;
 /// How often a task is run again because its end could not be written.
@@ -163,11 +169,16 @@ impl Engine {
                 let written = self
                     .finish(change, id, going, Ok(()), context.take_leavings())
                     .await;
-                #[cfg(feature = "fault-inject")]
-                if written.is_ok() {
-                    self.note_probe(&context, going).await;
-                }
-                let error = written.err()?;
+                let error = match written {
+                    Ok(finished) => {
+                        // Before what comes next can move the effect.
+                        #[cfg(feature = "fault-inject")]
+                        self.note_probe(&context, going).await;
+                        self.go_on(finished);
+                        return None;
+                    }
+                    Err(error) => error,
+                };
                 *unwritten += 1;
                 if *unwritten < WRITE_ATTEMPTS && !matches!(error, StoreError::Refused(_)) {
                     return Some(WRITE_PAUSE);
@@ -287,7 +298,7 @@ impl Engine {
                 ..Leavings::default()
             };
             match self.finish(change, id, going, Err(error.clone()), leavings).await {
-                Ok(()) => return,
+                Ok(finished) => return self.go_on(finished),
                 Err(error) => log::error!("the failure of task {id} could not be written: {error}"),
             }
             tokio::time::sleep(pause).await;
@@ -303,7 +314,7 @@ impl Engine {
         going: &'static str,
         result: Result<(), TaskError>,
         leavings: Leavings,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Finished, StoreError> {
         let registry = self.registry.clone();
         let history = self.history;
         let kind = self.kind_of(change_id, id);
@@ -356,15 +367,20 @@ impl Engine {
             })
             .await?;
         fault::hit(&kind, going, "after-commit");
+        Ok(Finished { change, started })
+    }
+
+    /// Tells everyone what a commit moved, and starts what it freed.
+    fn go_on(&self, finished: Finished) {
+        let Finished { change, started } = finished;
         self.signal_aborted(&change);
-        self.moved(change_id);
+        self.moved(change.id);
         for task in started {
-            let _ = self.starts.send((change_id, task));
+            let _ = self.starts.send((change.id, task));
         }
         if change.is_ready() {
             self.clean_up(&change);
         }
-        Ok(())
     }
 
     fn kind_of(&self, change: ChangeId, id: TaskId) -> String {

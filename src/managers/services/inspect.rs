@@ -13,7 +13,7 @@ pub fn inspect(dirs: &Dirs, world: &World, agent_runs: bool) -> Vec<Finding> {
     if let Some(tree) = Tree::find(dirs.root()) {
         for name in tree.names() {
             let Ok(group) = tree.group(&name) else { continue };
-            if group.is_populated() && !(agent_runs && is_expected(world, &name)) {
+            if group.is_populated() && !is_expected(world, &name, agent_runs) {
                 findings.push(Finding::system(format!(
                     "processes {:?} live in the control group {name}, where none should",
                     group.pids()
@@ -42,25 +42,36 @@ pub fn inspect(dirs: &Dirs, world: &World, agent_runs: bool) -> Vec<Finding> {
     findings
 }
 
-/// The group of a service, or of a hook of a snap that a change is about.
-fn is_expected(world: &World, tag: &str) -> bool {
+/// What may live in the group of that name: a service or a hook while the agent runs, an app that somebody started at
+/// any time.
+fn is_expected(world: &World, tag: &str, agent_runs: bool) -> bool {
+    if is_started_by_people(world, tag) {
+        return true;
+    }
     let mut parts = tag.split('.').skip(1);
     let (Some(snap), Some(app)) = (parts.next(), parts.next()) else {
         return false;
     };
     let busy = || {
-        world
-            .changes
-            .values()
-            .any(|change| !change.is_ready() && change.snaps.iter().any(|name| name == snap))
+        let mut live = world.changes.values().filter(|change| !change.is_ready());
+        live.any(|change| change.snaps.iter().any(|name| name == snap))
     };
-    let Some(record) = world.snap(snap) else {
-        return busy();
+    let is_service = world.snap(snap).is_some_and(|record| {
+        let info = record.info();
+        record.active && info.is_some_and(|info| info.services().any(|service| service.name == app))
+    });
+    agent_runs && (is_service || busy())
+}
+
+/// The group `snap.NAME.APP` of an app that is no service: who started it ends it.
+pub(super) fn is_started_by_people(world: &World, tag: &str) -> bool {
+    let mut parts = tag.split('.').skip(1);
+    let (Some(snap), Some(app), None) = (parts.next(), parts.next(), parts.next()) else {
+        return false;
     };
-    let is_service = record
-        .info()
-        .is_some_and(|info| info.services().any(|service| service.name == app));
-    (record.active && is_service) || busy()
+    let info = world.snap(snap).and_then(|record| record.info());
+    info.and_then(|info| info.apps.get(app))
+        .is_some_and(|app| !app.is_service())
 }
 
 /// Each snap's cookie lies in a file of its own that only root may read (rule f when it does not).

@@ -326,7 +326,8 @@ impl Services {
     /// descriptions, and starts what should run, without waiting for it.
     pub async fn reconcile(self: &Arc<Self>, world: &World) {
         let (tree, owner) = (self.around.tree.clone(), self.around.owner());
-        let ended = tokio::task::spawn_blocking(move || end_leftovers(tree.as_ref(), &owner));
+        let seen = world.clone();
+        let ended = tokio::task::spawn_blocking(move || end_leftovers(tree.as_ref(), &owner, &seen));
         if ended.await.is_err() {
             log::error!("cannot look for what an earlier agent has left behind");
         }
@@ -378,13 +379,14 @@ impl Services {
     }
 }
 
-/// Ends what still lives in the groups of services and hooks, or with the agent's mark.
-fn end_leftovers(tree: Option<&Tree>, owner: &str) {
+/// Ends what still lives in the groups of services and hooks, or with the agent's mark. Apps that people started go on.
+fn end_leftovers(tree: Option<&Tree>, owner: &str, world: &World) {
     let Some(tree) = tree else {
         process::end_leftovers(owner);
         return;
     };
-    for name in tree.names() {
+    let of_the_agent = |name: &String| !inspect::is_started_by_people(world, name);
+    for name in tree.names().into_iter().filter(of_the_agent) {
         if let Ok(group) = tree.group(&name) {
             if !group.kill_all() {
                 log::error!("a process in group {name} cannot be killed; it hangs in the kernel");
