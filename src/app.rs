@@ -67,6 +67,9 @@ pub enum StartError {
 /// within 5 s).
 const RECONCILE_PATIENCE: Duration = Duration::from_secs(4);
 
+/// How old a backup of the state may get while things change.
+const BACKUP_EVERY: Duration = Duration::from_secs(3600);
+
 /// Runs the daemon until it is told to end.
 pub fn daemon(options: &Options) -> ExitCode {
     logging::start();
@@ -160,11 +163,13 @@ async fn run(options: &Options) -> Result<(), StartError> {
     eprintln!("pinion: ready socket={} listen= board={board}", main.display());
     notify(sd_notify::NotifyState::Ready);
     let heart = tokio::spawn(heartbeat(Arc::clone(&house.engine)));
+    let backups = tokio::spawn(keep_backups(Arc::clone(&house.engine)));
 
     wait_for_end().await?;
     log::info!("ending");
     notify(sd_notify::NotifyState::Stopping);
     heart.abort();
+    backups.abort();
     // A receiver that is gone has ended already.
     let _ = stopper.send(true);
     if let Ok(Err(error)) = serving.await {
@@ -172,6 +177,9 @@ async fn run(options: &Options) -> Result<(), StartError> {
     }
     house.engine.stop().await;
     engine.abort();
+    if house.store.commits() > 0 {
+        back_up(Arc::clone(&house.store)).await;
+    }
     house.leave().await;
     Ok(())
 }
@@ -198,6 +206,26 @@ async fn heartbeat(engine: Arc<crate::engine::Engine>) {
         } else {
             log::error!("the engine does not answer");
         }
+    }
+}
+
+/// Copies the state beside itself when something changed and the last copy is old (R14). Nothing wakes an idle agent
+/// for it; an orderly end makes a copy, too.
+async fn keep_backups(engine: Arc<crate::engine::Engine>) {
+    loop {
+        let store = Arc::clone(engine.store());
+        if store.backup_age().is_none_or(|age| age > BACKUP_EVERY) {
+            back_up(store).await;
+        }
+        engine.wait_any_move().await;
+    }
+}
+
+async fn back_up(store: Arc<Store>) {
+    match tokio::task::spawn_blocking(move || store.backup()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => log::warn!("{error}"),
+        Err(error) => log::error!("the backup ended early: {error}"),
     }
 }
 

@@ -19,7 +19,8 @@ const CHECK_ALWAYS_BELOW: u64 = 8 << 20;
 pub struct OpenReport {
     /// Sentences for the operator.
     pub warnings: Vec<String>,
-    /// The state is a backup or empty: what the system holds may be newer than what the store knows.
+    /// The state is a backup or empty, now or since an earlier start, and the damaged file is still kept: what the
+    /// system holds may be newer than what the store knows.
     pub restored: bool,
 }
 
@@ -43,7 +44,10 @@ pub fn open(dirs: &Dirs) -> Result<(Connection, OpenReport), StoreError> {
     fs::make_dir(&dirs.state(), 0o700)?;
     let mut report = OpenReport::default();
     match open_checked(&path) {
-        Ok(connection) => return Ok((connection, report)),
+        Ok(connection) => {
+            report.restored = keeps_damaged(&dirs.state());
+            return Ok((connection, report));
+        }
         Err(StoreError::Damaged(reason)) => {
             let aside = set_aside(&path)?;
             log::error!(
@@ -57,7 +61,7 @@ pub fn open(dirs: &Dirs) -> Result<(Connection, OpenReport), StoreError> {
                 match open_checked(&path) {
                     Ok(connection) => {
                         report.warnings.push(format!(
-                            "the state database was damaged; the last backup was restored and the damaged file kept as {}: compare what is installed with what you expect",
+                            "the state database was damaged; the last backup was restored and the damaged file kept as {}: compare what is installed with what you expect; what the backup does not know stays on the disk until that file is removed",
                             aside.display()
                         ));
                         return Ok((connection, report));
@@ -67,13 +71,21 @@ pub fn open(dirs: &Dirs) -> Result<(Connection, OpenReport), StoreError> {
                 }
             }
             report.warnings.push(format!(
-                "the state database was damaged and there is no usable backup; the agent started empty and kept the damaged file as {}: install the snaps again",
+                "the state database was damaged and there is no usable backup; the agent started empty and kept the damaged file as {}: install the snaps again; their old files stay on the disk until that file is removed",
                 aside.display()
             ));
         }
         Err(other) => return Err(other),
     }
     Ok((open_checked(&path)?, report))
+}
+
+/// A database that was set aside lies there still: nobody has looked into it and removed it.
+fn keeps_damaged(state: &Path) -> bool {
+    let entries = std::fs::read_dir(state).into_iter().flatten().flatten();
+    entries
+        .into_iter()
+        .any(|entry| entry.file_name().to_string_lossy().contains(".damaged-"))
 }
 
 fn open_checked(path: &Path) -> Result<Connection, StoreError> {
@@ -162,6 +174,12 @@ pub fn close(connection: Connection) {
 }
 
 impl Store {
+    /// How old the last backup is; `None` when there is none.
+    pub fn backup_age(&self) -> Option<std::time::Duration> {
+        let about = std::fs::metadata(backup_path(self.path())).ok()?;
+        about.modified().ok()?.elapsed().ok()
+    }
+
     /// Writes a copy of the database beside it; the one before is replaced only when the new one is whole. Blocks.
     pub fn backup(&self) -> Result<(), BackupError> {
         let target = backup_path(self.path());
@@ -169,6 +187,7 @@ impl Store {
         let result = (|| -> Result<(), StoreError> {
             fs::remove_file(&fresh)?;
             let reader = Connection::open(self.path())?;
+            reader.execute_batch("PRAGMA busy_timeout = 5000; PRAGMA cache_size = -256")?;
             reader.execute("VACUUM INTO ?1", [fresh.to_string_lossy().as_ref()])?;
             let file = File::open(&fresh).named("open", &fresh)?;
             file.set_permissions(Permissions::from_mode(0o600))
