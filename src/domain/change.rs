@@ -124,6 +124,25 @@ impl Change {
         self.tasks.iter_mut().find(|task| task.id == id)
     }
 
+    /// The task's turn has come: one to do needs all that it waits for done, one to undo needs all that wait for it
+    /// ready (contract: v2, section 5).
+    pub fn may_start(&self, task: &Task) -> bool {
+        match task.status {
+            TaskStatus::Do => {
+                let mut waits = task.waits.iter();
+                waits.all(|wait| {
+                    self.task(*wait)
+                        .is_none_or(|other| other.status == TaskStatus::Done)
+                })
+            }
+            TaskStatus::Undo => {
+                let mut halts = self.tasks.iter().filter(|other| other.waits.contains(&task.id));
+                halts.all(|other| other.status.is_ready())
+            }
+            _ => false,
+        }
+    }
+
     /// The `err` text of a failed change: every failed task with the errors it logged.
     pub fn error_text(&self) -> Option<String> {
         if self.shown_status() != TaskStatus::Error {

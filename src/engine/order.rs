@@ -17,24 +17,6 @@ pub fn step(task: &mut Task, step: Step, now: Timestamp, can_undo: CanUndo<'_>) 
     true
 }
 
-/// The task's own waits allow it to start: a task to do needs all that it waits for done; a task to undo needs all
-/// that wait for it ready.
-fn may_start(change: &Change, task: &Task) -> bool {
-    match task.status {
-        TaskStatus::Do => task.waits.iter().all(|wait| {
-            change
-                .task(*wait)
-                .is_none_or(|other| other.status == TaskStatus::Done)
-        }),
-        TaskStatus::Undo => change
-            .tasks
-            .iter()
-            .filter(|other| other.waits.contains(&task.id))
-            .all(|other| other.status.is_ready()),
-        _ => false,
-    }
-}
-
 /// Starts every task whose turn has come and answers them. A task to undo whose kind cannot be undone is passed over
 /// to Done, which may free others at once.
 pub fn start_runnable(change: &mut Change, now: Timestamp, can_undo: CanUndo<'_>) -> Vec<TaskId> {
@@ -43,7 +25,7 @@ pub fn start_runnable(change: &mut Change, now: Timestamp, can_undo: CanUndo<'_>
         let next: Vec<TaskId> = change
             .tasks
             .iter()
-            .filter(|task| may_start(change, task))
+            .filter(|task| change.may_start(task))
             .map(|task| task.id)
             .collect();
         if next.is_empty() {

@@ -126,22 +126,10 @@ fn stuck(change: &Change) -> Option<Finding> {
         );
         return Some(Finding::new('b', text));
     }
-    let moves = change.tasks.iter().any(|task| {
-        task.status.is_running()
-            || match task.status {
-                TaskStatus::Do => task.waits.iter().all(|wait| {
-                    change
-                        .task(*wait)
-                        .is_none_or(|other| other.status == TaskStatus::Done)
-                }),
-                TaskStatus::Undo => change
-                    .tasks
-                    .iter()
-                    .filter(|other| other.waits.contains(&task.id))
-                    .all(|other| other.status.is_ready()),
-                _ => false,
-            }
-    });
+    let moves = change
+        .tasks
+        .iter()
+        .any(|task| task.status.is_running() || change.may_start(task));
     (!moves).then(|| {
         Finding::new(
             'b',

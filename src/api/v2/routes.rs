@@ -38,13 +38,11 @@ impl Route {
         self
     }
 
-    #[allow(dead_code)]
     const fn post(mut self, access: Access, handler: Handler) -> Self {
         self.post = Some(Verb { access, handler });
         self
     }
 
-    #[allow(dead_code)]
     const fn put(mut self, access: Access, handler: Handler) -> Self {
         self.put = Some(Verb { access, handler });
         self
