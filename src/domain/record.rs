@@ -123,6 +123,52 @@ pub struct LedSetting {
     pub trigger: Option<String>,
 }
 
+/// How a snap is, by its own word (contract: confinement, section 7, `set-health`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HealthStatus {
+    /// Its check-health hook failed or said nothing.
+    Unknown,
+    Okay,
+    Waiting,
+    Blocked,
+    Error,
+}
+
+impl HealthStatus {
+    /// Every status with the word for it.
+    pub const WORDS: [(Self, &'static str); 5] = [
+        (Self::Unknown, "unknown"),
+        (Self::Okay, "okay"),
+        (Self::Waiting, "waiting"),
+        (Self::Blocked, "blocked"),
+        (Self::Error, "error"),
+    ];
+
+    /// The status of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        let known = Self::WORDS.into_iter().find(|(_, known)| *known == word);
+        known.map(|(status, _)| status)
+    }
+
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        let known = Self::WORDS.iter().find(|(known, _)| *known == self);
+        known.map_or("unknown", |(_, word)| word)
+    }
+}
+
+/// What a revision of a snap said last of its health.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    pub status: HealthStatus,
+    /// Empty when all is well.
+    pub message: String,
+    /// For programs; mostly empty.
+    pub code: String,
+    pub time: Timestamp,
+}
+
 /// A warning for the operator (contract: v2, Warnings). Durations in seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {

@@ -2,8 +2,8 @@
 
 use super::world::READY_IN_MEMORY;
 use super::{Counters, StoreError, World};
-use crate::domain::record::{LedSetting, LineSetting, Notice, Warning};
-use crate::domain::{Change, ChangeId, ConnectionRecord, SnapName, SnapRecord, Task};
+use crate::domain::record::{Health, LedSetting, LineSetting, Notice, Warning};
+use crate::domain::{Change, ChangeId, ConnectionRecord, Revision, SnapName, SnapRecord, Task};
 use rusqlite::Connection;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -34,6 +34,23 @@ fn pairs(connection: &Connection, sql: &str) -> Result<Vec<(String, String)>, St
 
 fn name(text: &str) -> Result<SnapName, StoreError> {
     SnapName::new(text).map_err(|error| StoreError::Damaged(error.to_string()))
+}
+
+/// The health of all revisions.
+fn health(connection: &Connection) -> Result<BTreeMap<SnapName, BTreeMap<Revision, Health>>, StoreError> {
+    let mut statement = connection.prepare("SELECT snap, revision, record FROM health")?;
+    let mut rows = statement.query([])?;
+    let mut all: BTreeMap<SnapName, BTreeMap<Revision, Health>> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let (snap, revision, record): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let revision = revision
+            .parse()
+            .map_err(|error| StoreError::Damaged(format!("{error}")))?;
+        all.entry(name(&snap)?)
+            .or_default()
+            .insert(revision, decode(&record)?);
+    }
+    Ok(all)
 }
 
 /// A change with its tasks.
@@ -115,6 +132,7 @@ pub fn world(connection: &Connection) -> Result<World, StoreError> {
         ),
         changes: Arc::new(changes),
         config: Arc::new(config),
+        health: Arc::new(health(connection)?),
         cookies: Arc::new(cookies),
         warnings: Arc::new(
             warnings

@@ -9,7 +9,11 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The schema's steps; a database of version n needs those after the n-th.
-const SCHEMA: &[&str] = &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql")];
+const SCHEMA: &[&str] = &[
+    include_str!("schema/0001.sql"),
+    include_str!("schema/0002.sql"),
+    include_str!("schema/0003.sql"),
+];
 
 /// Above this size a database that was closed properly is not checked at start, so that the start stays quick.
 const CHECK_ALWAYS_BELOW: u64 = 8 << 20;

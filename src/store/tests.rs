@@ -1,5 +1,6 @@
 use super::*;
-use crate::domain::{Change, ChangeId, SnapName, Timestamp};
+use crate::domain::{Change, ChangeId, Revision, SnapName, Timestamp};
+use serde_json::{Value, json};
 use std::sync::atomic::AtomicI64;
 
 fn open(root: &Path) -> (Arc<Store>, OpenReport) {
@@ -186,4 +187,73 @@ fn notices_are_coalesced_and_their_times_increase() {
     let world = store.world();
     assert_eq!(world.notices[&ids.0].occurrences, 2);
     assert!(world.notices[&ids.0].last_repeated > world.notices[&ids.1].last_repeated);
+}
+
+#[test]
+fn a_revision_keeps_its_configuration_and_its_health() {
+    use crate::domain::record::{Health, HealthStatus};
+    let dir = tempfile::tempdir().expect("a folder");
+    let (store, _) = open(dir.path());
+    let snap = SnapName::new("pi").expect("a name");
+    let [one, two]: [Revision; 2] = ["x1", "x2"].map(|text| text.parse().expect("a revision"));
+    let health = Health {
+        status: HealthStatus::Waiting,
+        message: "for the tide".into(),
+        code: String::new(),
+        time: Timestamp(5),
+    };
+    let config = |store: &Store| store.world().config.get("pi").map(|known| Value::clone(known));
+    let with = |edit: fn(&mut Tx<'_>, &SnapName, [Revision; 2]) -> Result<(), StoreError>| {
+        let name = snap.clone();
+        store
+            .commit(move |tx| edit(tx, &name, [one, two]))
+            .expect("commit");
+        config(&store)
+    };
+    // a refresh from x1 to x2, a change, a revert, and the revert undone
+    with(|tx, snap, _| tx.put_config(snap, json!({"a": 1})));
+    let after = with(|tx, snap, [one, _]| tx.keep_config(snap, one));
+    assert_eq!(after, Some(json!({"a": 1})), "a refresh changes nothing");
+    with(|tx, snap, _| tx.put_config(snap, json!({"a": 2})));
+    let reverted = with(|tx, snap, [one, two]| {
+        tx.keep_config(snap, two)?;
+        tx.restore_config(snap, one)
+    });
+    assert_eq!(reverted, Some(json!({"a": 1})));
+    let again = with(|tx, snap, [one, _]| tx.restore_config(snap, one));
+    assert_eq!(
+        again,
+        Some(json!({"a": 1})),
+        "nothing is kept for the current one"
+    );
+    let undone = with(|tx, snap, [one, two]| {
+        tx.keep_config(snap, one)?;
+        tx.restore_config(snap, two)
+    });
+    assert_eq!(undone, Some(json!({"a": 2})));
+    // a revision that had no configuration
+    with(|tx, snap, [one, two]| {
+        tx.delete_config(snap)?;
+        tx.keep_config(snap, one)?;
+        tx.put_config(snap, json!({"b": 1}))?;
+        tx.keep_config(snap, two)
+    });
+    assert_eq!(with(|tx, snap, [one, _]| tx.restore_config(snap, one)), None);
+    let (name, said) = (snap.clone(), health.clone());
+    store
+        .commit(move |tx| tx.put_health(&name, two, said))
+        .expect("commit");
+    store.close();
+    let (store, _) = open(dir.path());
+    assert_eq!(store.world().health_of(&snap, two), Some(&health));
+    assert_eq!(store.world().health_of(&snap, one), None);
+    let name = snap.clone();
+    store
+        .commit(move |tx| {
+            tx.forget_revision(&name, two)?;
+            tx.restore_config(&name, two)
+        })
+        .expect("commit");
+    assert_eq!(store.world().health_of(&snap, two), None);
+    assert_eq!(config(&store), None, "what was kept went with the revision");
 }

@@ -1,7 +1,7 @@
 //! A transaction: typed writes that reach the database and the next world together.
 
 use super::{StoreError, World};
-use crate::domain::record::{LedSetting, LineSetting, Notice, Warning};
+use crate::domain::record::{Health, LedSetting, LineSetting, Notice, Warning};
 use crate::domain::{Change, ChangeId, ConnRef, ConnectionRecord, Revision, SnapName, SnapRecord, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
@@ -85,6 +85,8 @@ impl<'a> Tx<'a> {
     pub fn delete_snap(&mut self, name: &SnapName) -> Result<(), StoreError> {
         self.execute("DELETE FROM snaps WHERE name = ?1", [name.as_str()])?;
         self.execute("DELETE FROM revision_config WHERE snap = ?1", [name.as_str()])?;
+        self.execute("DELETE FROM health WHERE snap = ?1", [name.as_str()])?;
+        map!(self.health).remove(name);
         map!(self.snaps).remove(name);
         self.delete_config(name)?;
         self.delete_cookies(name)
@@ -129,40 +131,80 @@ impl<'a> Tx<'a> {
         Ok(())
     }
 
-    /// Keeps the configuration that a revision had, for a later revert.
-    pub fn put_revision_config(
-        &mut self,
-        snap: &SnapName,
-        revision: Revision,
-        document: &Value,
-    ) -> Result<(), StoreError> {
+    /// Keeps the configuration that a snap has now as the one of `revision`, for [`Self::restore_config`]: called when
+    /// another revision takes over. A snap without configuration is kept as such.
+    pub fn keep_config(&mut self, snap: &SnapName, revision: Revision) -> Result<(), StoreError> {
+        let document = self
+            .world
+            .config
+            .get(snap)
+            .map_or(Value::Null, |known| Value::clone(known));
         self.execute(
             "INSERT OR REPLACE INTO revision_config (snap, revision, document) VALUES (?1, ?2, ?3)",
-            params![snap.as_str(), revision.to_string(), json(document)?],
+            params![snap.as_str(), revision.to_string(), json(&document)?],
         )
         .map(drop)
     }
 
-    /// The configuration that a revision had.
-    pub fn revision_config(&self, snap: &SnapName, revision: Revision) -> Result<Option<Value>, StoreError> {
+    /// Gives a snap the configuration that it had when `revision` was its current one (contract:
+    /// snaps-and-assertions, section 4): for a revert to it, and when a refresh from it is undone. Where nothing was
+    /// kept, nothing changes. What was kept is used up: nothing is kept for a current revision.
+    pub fn restore_config(&mut self, snap: &SnapName, revision: Revision) -> Result<(), StoreError> {
+        let kept = self.revision_config(snap, revision)?;
+        self.execute(
+            "DELETE FROM revision_config WHERE snap = ?1 AND revision = ?2",
+            params![snap.as_str(), revision.to_string()],
+        )?;
+        match kept {
+            None => Ok(()),
+            Some(Value::Null) => self.delete_config(snap),
+            Some(document) => self.put_config(snap, document),
+        }
+    }
+
+    /// The configuration that a revision had; null is none.
+    fn revision_config(&self, snap: &SnapName, revision: Revision) -> Result<Option<Value>, StoreError> {
         let text: Option<String> = self
             .connection
             .prepare_cached("SELECT document FROM revision_config WHERE snap = ?1 AND revision = ?2")?
             .query_row(params![snap.as_str(), revision.to_string()], |row| row.get(0))
             .optional()?;
-        text.map(|text| {
-            serde_json::from_slice(text.as_bytes()).map_err(|error| StoreError::Encoding(error.to_string()))
-        })
-        .transpose()
+        text.as_deref().map(super::load::decode).transpose()
     }
 
-    /// Forgets the configuration of one revision.
-    pub fn delete_revision_config(&mut self, snap: &SnapName, revision: Revision) -> Result<(), StoreError> {
+    /// Forgets what is kept for one revision of a snap: its configuration and its health.
+    pub fn forget_revision(&mut self, snap: &SnapName, revision: Revision) -> Result<(), StoreError> {
+        let key = params![snap.as_str(), revision.to_string()];
         self.execute(
             "DELETE FROM revision_config WHERE snap = ?1 AND revision = ?2",
-            params![snap.as_str(), revision.to_string()],
-        )
-        .map(drop)
+            key,
+        )?;
+        self.execute("DELETE FROM health WHERE snap = ?1 AND revision = ?2", key)?;
+        if self.world.health_of(snap, revision).is_some() {
+            map!(self.health)
+                .get_mut(snap)
+                .map(|known| known.remove(&revision));
+        }
+        Ok(())
+    }
+
+    /// Keeps what a revision of a snap says of its health (`snapctl set-health`, or its check-health hook); the last
+    /// word counts.
+    pub fn put_health(
+        &mut self,
+        snap: &SnapName,
+        revision: Revision,
+        health: Health,
+    ) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT OR REPLACE INTO health (snap, revision, record) VALUES (?1, ?2, ?3)",
+            params![snap.as_str(), revision.to_string(), json(&health)?],
+        )?;
+        map!(self.health)
+            .entry(snap.clone())
+            .or_default()
+            .insert(revision, health);
+        Ok(())
     }
 
     /// Gives a snap a cookie.

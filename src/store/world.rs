@@ -1,7 +1,7 @@
 //! One moment of everything that the store keeps, in memory.
 
-use crate::domain::record::{LedSetting, LineSetting, Notice, Warning};
-use crate::domain::{Change, ChangeId, ConnRef, ConnectionRecord, SnapName, SnapRecord, Timestamp};
+use crate::domain::record::{Health, LedSetting, LineSetting, Notice, Warning};
+use crate::domain::{Change, ChangeId, ConnRef, ConnectionRecord, Revision, SnapName, SnapRecord, Timestamp};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,6 +33,8 @@ pub struct World {
     pub changes: Arc<BTreeMap<ChangeId, Arc<Change>>>,
     /// Configuration by snap; the system's is `core`'s.
     pub config: Arc<BTreeMap<SnapName, Arc<Value>>>,
+    /// What the revisions of snaps said last of their health.
+    pub health: Arc<BTreeMap<SnapName, BTreeMap<Revision, Health>>>,
     /// Which snap a cookie belongs to.
     pub cookies: Arc<BTreeMap<String, SnapName>>,
     /// Warnings by message.
@@ -55,6 +57,11 @@ impl World {
     /// The record of a snap.
     pub fn snap(&self, name: &str) -> Option<&Arc<SnapRecord>> {
         self.snaps.get(name)
+    }
+
+    /// What a revision of a snap said last of its health; `None` while it has said nothing.
+    pub fn health_of(&self, snap: &SnapName, revision: Revision) -> Option<&Health> {
+        self.health.get(snap)?.get(&revision)
     }
 
     /// The change of that id, when it is in memory.

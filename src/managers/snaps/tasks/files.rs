@@ -191,7 +191,7 @@ impl TaskKind for DiscardSnap {
             };
             let mut record = SnapRecord::clone(record);
             record.sequence.retain(|known| known.revision != setup.revision);
-            tx.delete_revision_config(&setup.snap, setup.revision)?;
+            tx.forget_revision(&setup.snap, setup.revision)?;
             match record.sequence.last() {
                 None => tx.delete_snap(&setup.snap),
                 Some(newest) => {

@@ -53,6 +53,12 @@ impl TaskKind for LinkSnap {
                     info,
                 });
             }
+            if let Some(before) = &setup.before {
+                tx.keep_config(&setup.snap, before.current)?;
+                if setup.upload.is_none() {
+                    tx.restore_config(&setup.snap, setup.revision)?;
+                }
+            }
             record.current = setup.revision;
             record.active = true;
             setup.flags.put(&mut record);
@@ -85,6 +91,11 @@ impl TaskKind for LinkSnap {
                 return tx.delete_snap(&setup.snap);
             }
             if let Some(Before { current, flags }) = setup.before {
+                match brought {
+                    true => tx.forget_revision(&setup.snap, setup.revision)?,
+                    false => tx.keep_config(&setup.snap, setup.revision)?,
+                }
+                tx.restore_config(&setup.snap, current)?;
                 record.current = current;
                 flags.put(&mut record);
             }
