@@ -1,6 +1,5 @@
 //! The one binary: daemon and client, and what snaps call.
 
-use clap::Parser;
 use pinion::cli::args::{Cli, Command, Here};
 use pinion::managers::snaps::pack::pack;
 use pinion::{app, cli, confine};
@@ -13,7 +12,10 @@ fn main() -> ExitCode {
     if called.is_some_and(|name| name == "snapctl") {
         return cli::snapctl::run(&args[1..]);
     }
-    let Cli { common, command } = Cli::parse_from(args);
+    let Cli { common, command } = match Cli::read(args.into_iter()) {
+        Ok(cli) => cli,
+        Err(stop) => return cli::stopped(&stop),
+    };
     match command {
         Command::Ask(ask) => cli::run(&common, &ask),
         Command::Here(Here::Daemon(daemon)) => app::daemon(&app::Options {

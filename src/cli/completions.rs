@@ -1,43 +1,36 @@
 //! Completion scripts for bash and zsh, made from the tree of commands.
 
-use super::args::{Cli, Shell};
-use clap::{Arg, Command, CommandFactory};
+use super::args::Shell;
+use super::tree::{COMMON, ROOT};
+use super::words::{Spec, Value, Word};
 
 /// The script of a shell. zsh runs the bash one by its own compatibility layer.
 pub fn script(shell: Shell) -> String {
-    let mut tree = Cli::command();
-    tree.build();
-    let bash = bash(&tree);
+    let bash = bash();
     match shell {
         Shell::Bash => bash,
         Shell::Zsh => format!("#compdef pinion\nautoload -Uz bashcompinit && bashcompinit\n{bash}"),
     }
 }
 
-fn bash(tree: &Command) -> String {
-    let commands: Vec<&Command> = tree
-        .get_subcommands()
-        .filter(|command| !command.is_hide_set())
-        .collect();
-    let names: Vec<&str> = commands.iter().map(|command| command.get_name()).collect();
+fn bash() -> String {
+    let names: Vec<&str> = ROOT.inner.iter().map(|command| command.name).collect();
     let mut cases = String::new();
-    for command in &commands {
+    for command in ROOT.inner {
         let mut words = options(command);
-        let positionals: Vec<&Arg> = command.get_positionals().collect();
-        words.extend(
-            positionals
-                .iter()
-                .flat_map(|arg| arg.get_possible_values())
-                .map(|value| value.get_name().to_owned()),
-        );
-        words.extend(command.get_subcommands().map(|inner| inner.get_name().to_owned()));
-        let extra = positionals
-            .iter()
-            .filter_map(|arg| source(&arg.get_value_names().unwrap_or_default().join("|")))
+        let values = command.places().filter_map(|word| match word.value {
+            Value::OneOf(values) => Some(values),
+            _ => None,
+        });
+        words.extend(values.flatten());
+        words.extend(command.inner.iter().map(|inner| inner.name));
+        let extra = command
+            .places()
+            .filter_map(|word| source(word.name))
             .next()
             .unwrap_or("");
-        let mut labels: Vec<&str> = vec![command.get_name()];
-        labels.extend(command.get_all_aliases());
+        let mut labels: Vec<&str> = vec![command.name];
+        labels.extend(command.aliases);
         cases.push_str(&format!(
             "    {})\n      words=\"{}\"{extra} ;;\n",
             labels.join("|"),
@@ -65,22 +58,20 @@ fn bash(tree: &Command) -> String {
 complete -o filenames -F _pinion pinion
 ",
         names.join(" "),
-        options(tree).join(" ")
+        options(&ROOT).join(" ")
     )
 }
 
-fn options(command: &Command) -> Vec<String> {
-    command
-        .get_arguments()
-        .filter(|arg| !arg.is_hide_set())
-        .filter_map(|arg| arg.get_long().map(|name| format!("--{name}")))
-        .collect()
+fn options(command: &Spec) -> Vec<&'static str> {
+    let ours = command.takes.iter().chain(COMMON);
+    let shown = ours.filter(|word: &&Word| word.is_option() && !word.hidden);
+    shown.map(|word| word.name).chain(["--help"]).collect()
 }
 
 /// Where the names that an argument takes come from: files, or the agent's own lists.
 fn source(value_name: &str) -> Option<&'static str> {
     match value_name {
-        "FILE" | "DIR" => Some("; files=1"),
+        "FILE" | "DIR" | "OUT" => Some("; files=1"),
         "SNAP" => Some("\" $(\"${agent[@]}\" list 2>/dev/null | awk 'NR > 1 {print $1}')\""),
         "SNAP|SNAP.APP" => Some("\" $(\"${agent[@]}\" services 2>/dev/null | awk 'NR > 1 {print $1}')\""),
         "LINE" => Some("\" $(\"${agent[@]}\" line 2>/dev/null | awk 'NR > 1 {print $1}')\""),

@@ -14,6 +14,8 @@ pub mod snapctl;
 mod table;
 mod terminal;
 mod time;
+mod tree;
+mod words;
 
 use crate::client::Client;
 use crate::domain::Dirs;
@@ -21,8 +23,21 @@ use args::{Ask, Common};
 use commands::{changes, connections, hardware, services, snaps, system};
 use serde_json::json;
 use session::{Failure, Outcome, Session};
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+pub use words::Stop;
+
+/// Tells why there is no command to run, and gives the exit code.
+pub fn stopped(stop: &Stop) -> ExitCode {
+    let (written, code) = match stop {
+        Stop::Asked(text) => (std::io::stdout().write_all(text.as_bytes()), 0),
+        Stop::Wrong(text) => (std::io::stderr().write_all(text.as_bytes()), 2),
+    };
+    // Who closed the stream does not want to read.
+    drop(written);
+    ExitCode::from(code)
+}
 
 /// Tells what was packed.
 pub fn packed(common: &Common, path: &Path, size: u64, warnings: &[String]) -> ExitCode {
@@ -148,7 +163,7 @@ async fn dispatch(session: &Session, command: &Ask) -> Outcome {
         Ask::Demo { stay } => demo::run(session, *stay).await,
         Ask::Completions { shell } => session.print(completions::script(*shell)),
         Ask::Version => system::version(session).await,
-        Ask::Help { topic } => system::help(session, topic.as_deref()),
+        Ask::Help { topic } => system::help(session, topic),
     }
 }
 

@@ -1,11 +1,10 @@
 //! warnings, okay, version, help.
 
-use crate::cli::args::Cli;
 use crate::cli::session::{Failure, Outcome, Session};
 use crate::cli::table::Table;
-use crate::cli::time;
+use crate::cli::tree::ROOT;
+use crate::cli::{time, words};
 use crate::client::types::{SystemInfo, Warning};
-use clap::CommandFactory;
 use serde_json::json;
 
 pub async fn warnings(session: &Session, all: bool) -> Outcome {
@@ -89,23 +88,23 @@ const TOPICS: [(&str, &str); 4] = [
     ("reliability", include_str!("../../docs/reliability.md")),
 ];
 
-pub fn help(session: &Session, topic: Option<&str>) -> Outcome {
-    let mut tree = Cli::command();
-    let Some(topic) = topic else {
-        return session.print(tree.render_help());
-    };
-    if let Some((_, page)) = TOPICS.iter().find(|(name, _)| *name == topic) {
+pub fn help(session: &Session, topic: &[String]) -> Outcome {
+    if let [topic] = topic
+        && let Some((_, page)) = TOPICS.iter().find(|(name, _)| name == topic)
+    {
         return session.print(page);
     }
-    tree.build();
-    match tree.find_subcommand_mut(topic) {
-        Some(command) => session.print(command.render_long_help()),
-        None => {
+    let (mut spec, mut path) = (&ROOT, ROOT.name.to_owned());
+    for word in topic {
+        let Some(inner) = spec.find(word.as_ref()) else {
             let topics: Vec<&str> = TOPICS.iter().map(|(name, _)| *name).collect();
-            Err(Failure::Usage(format!(
-                "there is no command or topic {topic:?}; topics are {}",
+            return Err(Failure::Usage(format!(
+                "there is no command or topic {:?}; topics are {}",
+                topic.join(" "),
                 topics.join(", ")
-            )))
-        }
+            )));
+        };
+        (spec, path) = (inner, format!("{path} {}", inner.name));
     }
+    session.print(words::help(spec, &path))
 }
