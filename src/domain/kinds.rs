@@ -32,6 +32,7 @@ kinds! {
     RUN_HOOK = "run-hook",
     START_SNAP_SERVICES = "start-snap-services",
     STOP_SNAP_SERVICES = "stop-snap-services",
+    SWITCH_SNAP = "switch-snap",
     SERVICE_CONTROL = "service-control",
     MARK_SEEDED = "mark-seeded",
 }

@@ -2,6 +2,7 @@
 
 pub mod attrs;
 pub mod change;
+pub mod channel;
 pub mod clock;
 pub mod dirs;
 pub mod error;

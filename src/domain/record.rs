@@ -3,6 +3,7 @@
 use super::hardware::Direction;
 use super::{Attrs, ConnRef, Revision, SnapInfo, SnapName, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What a snap file was when it was checked; held against the file before each mount (decision 20).
@@ -16,6 +17,9 @@ pub struct FileIdentity {
     pub modified: i64,
     /// SHA3-384 of the whole file, in hexadecimal.
     pub sha3_384: String,
+    /// The folder that is tried in place of a file; then nothing of the above is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
 }
 
 /// One installed revision of a snap.
@@ -43,10 +47,12 @@ pub struct SnapRecord {
     pub jailmode: bool,
     #[serde(default)]
     pub classic: bool,
-    #[serde(default)]
-    pub try_mode: bool,
+    /// The channel that it follows, in full; empty for none.
     #[serde(default)]
     pub tracking_channel: String,
+    /// The cohort that it follows; empty for none.
+    #[serde(default)]
+    pub cohort_key: String,
     /// Services that the operator disabled.
     #[serde(default)]
     pub disabled_services: Vec<String>,

@@ -29,10 +29,15 @@ enum Scenario {
     Update,
     Refresh,
     Configure,
+    Switch,
+    Disable,
+    Enable,
+    Revert,
+    RemoveOne,
     Remove,
 }
 
-const SCENARIOS: [Scenario; 9] = [
+const SCENARIOS: [Scenario; 14] = [
     Scenario::Seed,
     Scenario::Install,
     Scenario::Connect,
@@ -41,7 +46,23 @@ const SCENARIOS: [Scenario; 9] = [
     Scenario::Update,
     Scenario::Refresh,
     Scenario::Configure,
+    Scenario::Switch,
+    Scenario::Disable,
+    Scenario::Enable,
+    Scenario::Revert,
+    Scenario::RemoveOne,
     Scenario::Remove,
+];
+
+/// Kinds that do something else in these scenarios than in the first one that has them.
+const AGAIN: [(Scenario, &str); 7] = [
+    (Scenario::Disable, "unlink-snap"),
+    (Scenario::Enable, "prepare-snap"),
+    (Scenario::Enable, "link-snap"),
+    (Scenario::Revert, "prepare-snap"),
+    (Scenario::Revert, "unlink-current-snap"),
+    (Scenario::Revert, "link-snap"),
+    (Scenario::RemoveOne, "discard-snap"),
 ];
 
 async fn install(client: &Client, file: &Path) -> Option<String> {
@@ -53,6 +74,11 @@ async fn install(client: &Client, file: &Path) -> Option<String> {
             None
         }
     }
+}
+
+/// An action on the app.
+async fn lights(client: &Client, body: serde_json::Value) -> Option<String> {
+    client.post("/v2/snaps/lights", &body).await.ok()?.change
 }
 
 fn interfaces(action: &str) -> serde_json::Value {
@@ -69,8 +95,11 @@ impl Scenario {
         match self {
             Self::Seed => &[],
             Self::Install => &[Self::Seed],
-            Self::Connect | Self::Stop | Self::Configure | Self::Update => &[Self::Seed, Self::Install],
-            Self::Refresh => &[Self::Seed, Self::Install, Self::Update],
+            Self::Connect | Self::Stop | Self::Configure | Self::Update | Self::Switch | Self::Disable => {
+                &[Self::Seed, Self::Install]
+            }
+            Self::Enable => &[Self::Seed, Self::Install, Self::Disable],
+            Self::Refresh | Self::Revert | Self::RemoveOne => &[Self::Seed, Self::Install, Self::Update],
             Self::Disconnect | Self::Remove => &[Self::Seed, Self::Install, Self::Connect],
         }
     }
@@ -109,13 +138,12 @@ impl Scenario {
                     .ok()?
                     .change
             }
-            Self::Remove => {
-                client
-                    .post("/v2/snaps/lights", &json!({"action": "remove"}))
-                    .await
-                    .ok()?
-                    .change
-            }
+            Self::Switch => lights(client, json!({"action": "switch", "channel": "edge"})).await,
+            Self::Disable => lights(client, json!({"action": "disable"})).await,
+            Self::Enable => lights(client, json!({"action": "enable"})).await,
+            Self::Revert => lights(client, json!({"action": "revert"})).await,
+            Self::RemoveOne => lights(client, json!({"action": "remove", "revision": "x1"})).await,
+            Self::Remove => lights(client, json!({"action": "remove"})).await,
         }
     }
 }
@@ -326,18 +354,19 @@ async fn every_kind_survives_a_kill_at_every_boundary() {
 
     let mut slowest = Duration::ZERO;
     let mut runs = 0;
-    for (kind, scenario) in &first {
+    let again = AGAIN.map(|(scenario, kind)| (kind.to_owned(), scenario));
+    for (kind, scenario) in first.into_iter().chain(again) {
         for point in POINTS {
             let faults = format!("{kind}:do-{point}:kill");
             let outcome = Run {
-                scenario: *scenario,
+                scenario,
                 snaps: &snaps,
                 faults: faults.clone(),
             }
             .run()
             .await;
             assert!(outcome.killed, "{faults} was not reached in {scenario:?}");
-            let expected = model::final_statuses(&plans[scenario], &can_undo, None);
+            let expected = model::final_statuses(&plans[&scenario], &can_undo, None);
             let got: Vec<String> = statuses(&outcome.change)
                 .into_iter()
                 .map(|(_, status)| status)
@@ -348,8 +377,23 @@ async fn every_kind_survives_a_kill_at_every_boundary() {
             slowest = slowest.max(outcome.recovery);
             runs += 1;
         }
-        if can_undo.contains(kind) {
-            runs += undo_runs(&snaps, kind, &plans, &can_undo, &mut slowest).await;
+        if can_undo.contains(&kind) {
+            // The kind must not be the last task: one behind it fails. Elsewhere it may be.
+            let Some(scenario) = [scenario]
+                .into_iter()
+                .chain(SCENARIOS)
+                .find(|scenario| is_followed(&plans[scenario], &kind))
+            else {
+                panic!("{kind} can be undone but no scenario has a task behind it that could fail");
+            };
+            runs += undo_runs(
+                &snaps,
+                &kind,
+                (scenario, &plans[&scenario]),
+                &can_undo,
+                &mut slowest,
+            )
+            .await;
         }
     }
     println!(
@@ -358,26 +402,23 @@ async fn every_kind_survives_a_kill_at_every_boundary() {
     );
 }
 
+/// A kind is among these and not the last.
+fn is_followed(kinds: &[String], kind: &str) -> bool {
+    let position = kinds.iter().position(|one| one == kind);
+    position.is_some_and(|position| position + 1 < kinds.len())
+}
+
 /// Kills in the undo of a kind: the last task of a scenario fails, and the agent dies while the kind is taken back.
 async fn undo_runs(
     snaps: &Snaps,
     kind: &str,
-    plans: &BTreeMap<Scenario, Vec<String>>,
+    (scenario, kinds): (Scenario, &[String]),
     can_undo: &BTreeSet<String>,
     slowest: &mut Duration,
 ) -> u32 {
-    // A scenario in which the kind is not the last task.
-    let Some((scenario, kinds)) = plans.iter().find(|(_, kinds)| {
-        kinds
-            .iter()
-            .position(|one| one == kind)
-            .is_some_and(|position| position + 1 < kinds.len())
-    }) else {
-        panic!("{kind} can be undone but no scenario has a task behind it that could fail");
-    };
     let last = kinds.len() - 1;
     // Injected tasks are made last but do not run last: what runs last is a hook, in a removal the files' end.
-    let ending = if *scenario == Scenario::Remove {
+    let ending = if scenario == Scenario::Remove {
         "discard-snap"
     } else {
         "run-hook"
@@ -394,7 +435,7 @@ async fn undo_runs(
             kinds[failing]
         );
         let outcome = Run {
-            scenario: *scenario,
+            scenario,
             snaps,
             faults: faults.clone(),
         }

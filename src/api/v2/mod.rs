@@ -17,6 +17,7 @@ mod notices;
 mod path;
 mod query;
 mod routes;
+mod snap_actions;
 mod snapctl;
 mod snaps;
 mod stream;

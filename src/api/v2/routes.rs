@@ -3,8 +3,8 @@
 use super::call::Call;
 use super::envelope::Reply;
 use super::{
-    apps, changes, conf, connections, debug, find, hardware, interfaces, notices, snapctl, snaps, stream,
-    system, warnings,
+    apps, changes, conf, connections, debug, find, hardware, interfaces, notices, snap_actions, snapctl,
+    snaps, stream, system, warnings,
 };
 use crate::access::Access::{self, Authenticated, AuthenticatedOrSnap, Open, OpenOrSnap, SnapOnly};
 use axum::http::Method;
@@ -90,10 +90,10 @@ pub static ROUTES: &[Route] = &[
         .post(Authenticated, handler!(interfaces::post)),
     route("/v2/snaps")
         .get(Open, handler!(snaps::list))
-        .post(Authenticated, handler!(snaps::post)),
+        .post(Authenticated, handler!(snap_actions::post)),
     route("/v2/snaps/{name}")
         .get(Open, handler!(snaps::one))
-        .post(Authenticated, handler!(snaps::act)),
+        .post(Authenticated, handler!(snap_actions::act)),
     route("/v2/snaps/{name}/file").get(Open, handler!(snaps::file)),
     route("/v2/icons/{name}/icon").get(Open, handler!(snaps::icon)),
     route("/v2/find").get(Open, handler!(find::find)),

@@ -74,8 +74,8 @@ pub(super) fn record_of(maker: Maker) -> SnapRecord {
         devmode: false,
         jailmode: false,
         classic: false,
-        try_mode: false,
         tracking_channel: String::new(),
+        cohort_key: String::new(),
         disabled_services: Vec::new(),
     }
 }

@@ -48,8 +48,8 @@ fn board(hooks: &[(&str, &str)]) -> Board {
         devmode: false,
         jailmode: false,
         classic: false,
-        try_mode: false,
         tracking_channel: String::new(),
+        cohort_key: String::new(),
         disabled_services: Vec::new(),
     };
     store.commit(move |tx| tx.put_snap(record)).expect("committed");

@@ -20,6 +20,7 @@ fn identity(file: &File, sha3_384: String) -> std::io::Result<FileIdentity> {
             .saturating_mul(1_000_000_000)
             .saturating_add(metadata.mtime_nsec()),
         sha3_384,
+        folder: None,
     })
 }
 

@@ -11,6 +11,7 @@ pub mod pack;
 mod params;
 mod plan;
 mod removal;
+mod revisions;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -22,10 +23,11 @@ pub use file::{SnapFileError, read_info};
 pub use inspect::{Discrepancy, Repair};
 pub use plan::{Sideload, SideloadFlags};
 pub use removal::RemoveOptions;
+pub use revisions::{RevertOptions, SwitchOptions};
 pub use uploads::{Upload, UploadWriter, Uploads};
 pub use view::{SnapView, Which};
 
-use crate::domain::Dirs;
+use crate::domain::{Dirs, ErrorKind, Fault};
 use crate::drivers::fs::FileError;
 use crate::drivers::mount::Mounts;
 use crate::store::Store;
@@ -99,4 +101,12 @@ impl Snaps {
             Err(error) => log::warn!("cannot tell what is mounted: {error}"),
         }
     }
+}
+
+fn not_installed(name: &str) -> Fault {
+    Fault::new(
+        ErrorKind::SnapNotInstalled,
+        format!("snap {name:?} is not installed"),
+    )
+    .with(name)
 }

@@ -1,6 +1,6 @@
 //! What the tasks of this manager are given by their plans.
 
-use crate::domain::{FileIdentity, Revision, SnapName, SnapRecord};
+use crate::domain::{FileIdentity, Revision, SnapInfo, SnapName, SnapRecord};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -54,6 +54,30 @@ pub(super) struct Setup {
     pub before: Option<Before>,
 }
 
+impl Setup {
+    /// The current revision, for tasks that bring nothing new.
+    pub(super) fn of_current(record: &SnapRecord) -> Self {
+        Self {
+            snap: record.name.clone(),
+            revision: record.current,
+            upload: None,
+            file: None,
+            flags: Flags::of(record),
+            before: None,
+        }
+    }
+}
+
+/// What the `switch-snap` task is given: what the snap follows afterwards.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Switch {
+    pub snap: SnapName,
+    /// In full; empty for none.
+    pub channel: String,
+    /// Empty for none.
+    pub cohort_key: String,
+}
+
 /// What the `prerequisites` task is given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Prerequisites {
@@ -63,4 +87,15 @@ pub(super) struct Prerequisites {
     pub base: Option<String>,
     #[serde(default)]
     pub assumes: Vec<String>,
+}
+
+impl Prerequisites {
+    /// What a revision needs.
+    pub(super) fn of(info: &SnapInfo) -> Self {
+        Self {
+            snap: info.name.clone(),
+            base: info.needed_base().map(str::to_owned),
+            assumes: info.assumes.clone(),
+        }
+    }
 }

@@ -300,6 +300,11 @@ pub(super) fn hook(snap: &SnapName, hook: &str, summary: String) -> PlannedTask 
     )
 }
 
+/// A configure hook is looked for: not in bases and the agent's own snap.
+pub(super) fn is_configured(info: &SnapInfo) -> bool {
+    !matches!(info.kind, SnapType::Base | SnapType::Snapd)
+}
+
 /// The two tasks that take a revision away for good.
 pub(super) fn discard(snap: &SnapName, revision: Revision) -> [PlannedTask; 2] {
     let params = json!({"snap": snap, "revision": revision});
@@ -348,11 +353,7 @@ fn sequence(
         PlannedTask::new(
             kinds::PREREQUISITES,
             format!("Ensure prerequisites for {name:?} are available"),
-            json!(Prerequisites {
-                snap: info.name.clone(),
-                base: info.needed_base().map(str::to_owned),
-                assumes: info.assumes.clone(),
-            }),
+            json!(Prerequisites::of(info)),
         ),
         // the contract's daemon names the upload and has no revision yet
         own(
@@ -439,7 +440,7 @@ fn sequence(
             &lean,
         ));
     }
-    if !matches!(info.kind, SnapType::Base | SnapType::Snapd) {
+    if is_configured(info) {
         tasks.push(hook(
             &info.name,
             "configure",

@@ -1,10 +1,11 @@
-//! What it comes to when a snap is removed, disabled or enabled (contract: v2, section 6; v2-observed, section 3).
+//! What it comes to when a snap, or one revision of it, is removed (contract: v2, section 6; v2-observed, section 3).
 //!
-//! `save-snapshot` belongs before `remove-aliases` once there are snapshots; until then nothing pretends to save.
+//! `save-snapshot` belongs before `remove-aliases` once there are snapshots; until then nothing pretends to save, and a
+//! removal is what `purge` asks for.
 
-use super::Snaps;
-use super::params::{Flags, Setup};
+use super::params::Setup;
 use super::plan::{discard, hook};
+use super::{Snaps, not_installed};
 use crate::domain::snap::SnapType;
 use crate::domain::{ErrorKind, Fault, Plan, PlannedTask, Revision, SnapName, SnapRecord, kinds};
 use crate::store::World;
@@ -27,14 +28,6 @@ impl Snaps {
     pub fn plan_remove_many(&self, names: &[String]) -> Result<Plan, Fault> {
         remove_many(&self.store.world(), names)
     }
-}
-
-fn not_installed(name: &str) -> Fault {
-    Fault::new(
-        ErrorKind::SnapNotInstalled,
-        format!("snap {name:?} is not installed"),
-    )
-    .with(name)
 }
 
 pub(super) fn remove_one(world: &World, name: &str, options: RemoveOptions) -> Result<Plan, Fault> {
@@ -142,23 +135,11 @@ fn check_unused(world: &World, record: &SnapRecord, going: &[&SnapName]) -> Resu
     )))
 }
 
-/// The current revision, for tasks that bring nothing new.
-fn setup_of(record: &SnapRecord) -> Setup {
-    Setup {
-        snap: record.name.clone(),
-        revision: record.current,
-        upload: None,
-        file: None,
-        flags: Flags::of(record),
-        before: None,
-    }
-}
-
 /// Every task that takes a whole snap away.
 fn all(record: &SnapRecord) -> Vec<PlannedTask> {
     let (snap, current) = (&record.name, record.current);
     let name = snap.as_str();
-    let setup = setup_of(record);
+    let setup = Setup::of_current(record);
     let own = |kind, summary: String| PlannedTask::new(kind, summary, json!(setup));
     let mut tasks = Vec::new();
     if record.active {
@@ -195,83 +176,4 @@ fn all(record: &SnapRecord) -> Vec<PlannedTask> {
         tasks.extend(discard(snap, revision));
     }
     tasks
-}
-
-impl Snaps {
-    /// The change that makes a disabled snap available again (contract: v2, section 6, "enable").
-    pub fn plan_enable(&self, name: &str) -> Result<Plan, Fault> {
-        enable(&self.store.world(), name)
-    }
-
-    /// The change that makes a snap unavailable and keeps it (contract: v2, section 6, "disable").
-    pub fn plan_disable(&self, name: &str) -> Result<Plan, Fault> {
-        disable(&self.store.world(), name)
-    }
-}
-
-pub(super) fn enable(world: &World, name: &str) -> Result<Plan, Fault> {
-    let record = world.snap(name).ok_or_else(|| not_installed(name))?;
-    if record.active {
-        return Err(Fault::bad(format!("snap {name:?} already enabled")));
-    }
-    let current = record.current;
-    let file = record.current_revision().map(|known| known.file.clone());
-    let setup = json!(Setup {
-        file,
-        ..setup_of(record)
-    });
-    let mut plan = Plan::new("enable-snap", format!("Enable {name:?} snap"));
-    plan.snaps.push(record.name.clone());
-    for (kind, summary) in [
-        (kinds::PREPARE_SNAP, format!("Prepare snap {name:?} ({current})")),
-        (
-            kinds::SETUP_PROFILES,
-            format!("Setup snap {name:?} ({current}) security profiles"),
-        ),
-        (
-            kinds::LINK_SNAP,
-            format!("Make snap {name:?} ({current}) available to the system"),
-        ),
-        (kinds::SETUP_ALIASES, format!("Setup snap {name:?} aliases")),
-        (
-            kinds::START_SNAP_SERVICES,
-            format!("Start snap {name:?} ({current}) services"),
-        ),
-        (
-            kinds::AUTO_CONNECT,
-            format!("Automatically connect eligible plugs and slots of snap {name:?}"),
-        ),
-    ] {
-        plan.then(PlannedTask::new(kind, summary, setup.clone()));
-    }
-    Ok(plan)
-}
-
-pub(super) fn disable(world: &World, name: &str) -> Result<Plan, Fault> {
-    let record = world.snap(name).ok_or_else(|| not_installed(name))?;
-    if !record.active {
-        return Err(Fault::bad(format!("snap {name:?} already disabled")));
-    }
-    let current = record.current;
-    let setup = json!(setup_of(record));
-    let mut plan = Plan::new("disable-snap", format!("Disable {name:?} snap"));
-    plan.snaps.push(record.name.clone());
-    for (kind, summary) in [
-        (
-            kinds::STOP_SNAP_SERVICES,
-            format!("Stop snap {name:?} ({current}) services"),
-        ),
-        (kinds::REMOVE_ALIASES, format!("Remove aliases for snap {name:?}")),
-        (
-            kinds::UNLINK_SNAP,
-            format!("Make snap {name:?} ({current}) unavailable to the system"),
-        ),
-        (
-            kinds::REMOVE_PROFILES,
-            format!("Remove security profiles of snap {name:?}"),
-        ),
-    ] {
-        plan.then(PlannedTask::new(kind, summary, setup.clone()));
-    }
-    Ok(plan)
 }

@@ -1,6 +1,7 @@
 //! Plans, without a disk.
 
 mod disk;
+mod revisions;
 
 use super::plan::{Candidate, install};
 use super::*;
@@ -50,8 +51,8 @@ fn record(yaml: &str, numbers: &[u32]) -> SnapRecord {
         devmode: false,
         jailmode: false,
         classic: false,
-        try_mode: false,
         tracking_channel: String::new(),
+        cohort_key: String::new(),
         disabled_services: Vec::new(),
     }
 }

@@ -28,6 +28,13 @@ pub struct SnapView {
     pub icon: Option<PathBuf>,
 }
 
+impl SnapView {
+    /// Its files are those of a folder that somebody works on.
+    pub fn is_tried(&self) -> bool {
+        self.revision.file.folder.is_some()
+    }
+}
+
 impl Snaps {
     /// Installed snaps by name; `names` keeps those, unknown ones are passed over.
     pub fn list(&self, which: Which, names: &[&str]) -> Vec<SnapView> {

@@ -87,8 +87,8 @@ fn snap(number: usize, size: &Size, now: Timestamp) -> Result<SnapRecord> {
         devmode: false,
         jailmode: false,
         classic: false,
-        try_mode: false,
         tracking_channel: String::new(),
+        cohort_key: String::new(),
         disabled_services: Vec::new(),
     })
 }

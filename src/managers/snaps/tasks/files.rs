@@ -88,6 +88,8 @@ impl TaskKind for PrepareSnap {
             return Probe::Absent;
         };
         match &setup.file {
+            // a file that is installed already is only looked at
+            Some(_) if setup.upload.is_none() => Probe::NoEffect,
             Some(identity) if is_same(&self.0.file_of(&setup), identity) => Probe::Present,
             _ => Probe::Absent,
         }

@@ -9,7 +9,11 @@ use crate::store::{StoreError, Tx};
 use std::sync::Arc;
 
 /// Changes a snap's record, if there is one.
-fn edit(tx: &mut Tx<'_>, snap: &SnapName, change: impl FnOnce(&mut SnapRecord)) -> Result<(), StoreError> {
+pub(super) fn edit(
+    tx: &mut Tx<'_>,
+    snap: &SnapName,
+    change: impl FnOnce(&mut SnapRecord),
+) -> Result<(), StoreError> {
     let Some(record) = tx.world().snap(snap.as_str()) else {
         return Ok(());
     };
@@ -146,8 +150,8 @@ fn fresh(snap: &SnapName, revision: Revision) -> SnapRecord {
         devmode: false,
         jailmode: false,
         classic: false,
-        try_mode: false,
         tracking_channel: String::new(),
+        cohort_key: String::new(),
         disabled_services: Vec::new(),
     };
     Flags::default().put(&mut record);

@@ -4,6 +4,7 @@ mod data;
 mod files;
 mod links;
 mod needs;
+mod switch;
 
 use super::Snaps;
 use super::file::{SnapFileError, read_info};
@@ -27,6 +28,7 @@ impl Snaps {
         registry.add(links::LinkSnap(self.clone()));
         registry.add(links::UnlinkSnap::of_removal(self.clone()));
         registry.add(links::UnlinkSnap::of_refresh(self.clone()));
+        registry.add(switch::SwitchSnap);
         for kind in needs::NO_EFFECT {
             registry.add(needs::NoEffect(kind));
         }
