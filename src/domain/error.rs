@@ -4,6 +4,7 @@ use serde_json::Value;
 
 /// What kind of failure it is. Codes and wire names are the dialects' business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(test, derive(schemars::JsonSchema, serde::Deserialize))]
 pub enum ErrorKind {
     /// The request does not make sense as it stands.
     BadRequest,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which way a line goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     Input,
@@ -12,6 +13,7 @@ pub enum Direction {
 
 /// What a chip does with a line when its holder lets go (decision 10).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OnRelease {
     Input,

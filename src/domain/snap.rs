@@ -19,6 +19,7 @@ pub fn architecture() -> &'static str {
 
 /// What a snap is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum SnapType {
     #[default]
@@ -45,6 +46,7 @@ impl fmt::Display for SnapType {
 
 /// How a snap asks to be confined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Confinement {
     #[default]
@@ -81,6 +83,7 @@ impl Default for Epoch {
 
 /// How a service is started and known to be up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Daemon {
     Simple,

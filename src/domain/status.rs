@@ -5,6 +5,7 @@ use std::fmt;
 
 /// The status of a task. The numbers are what the store keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[repr(u8)]
 pub enum TaskStatus {
     /// It will not run.

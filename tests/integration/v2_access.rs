@@ -27,6 +27,7 @@ const CONTRACT: &[(&str, [Option<Class>; 3])] = &[
     ("/v2/system-info", [Some(Open), None, None]),
     ("/v2/find", [Some(Open), None, None]),
     ("/v2/sections", [Some(Open), None, None]),
+    ("/v2/openapi.json", [Some(Open), None, None]),
     ("/v2/snaps", [Some(Open), Some(Authenticated), None]),
     ("/v2/snaps/{name}", [Some(Open), Some(Authenticated), None]),
     ("/v2/snaps/{name}/file", [Some(Open), None, None]),

@@ -13,6 +13,7 @@ use tokio::sync::broadcast;
 
 /// An app on the wire; also part of a snap's object.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "App"))]
 #[serde(rename_all = "kebab-case")]
 pub struct AppBody {
     snap: String,
@@ -33,6 +34,7 @@ pub struct AppBody {
 
 /// Its names are written with capitals.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Activator"))]
 #[serde(rename_all = "PascalCase")]
 struct ActivatorBody {
     name: String,
@@ -94,6 +96,7 @@ pub async fn list(call: Call) -> Result<Reply, Fault> {
 }
 
 #[derive(Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "AppsAction"))]
 #[serde(default)]
 struct ControlBody {
     action: String,
@@ -136,6 +139,7 @@ pub async fn control(mut call: Call) -> Result<Reply, Fault> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "LogLine"))]
 struct LogBody<'a> {
     timestamp: String,
     message: &'a str,
@@ -236,4 +240,31 @@ impl Follow {
             }
         }
     }
+}
+
+/// What the verbs here take and answer, for the description of the API.
+#[cfg(test)]
+pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
+    use super::openapi::describe::{get, post};
+    use ErrorKind as E;
+    vec![
+        get("/v2/apps", "List apps")
+            .words("select", &["service"], "Only services")
+            .list("names", "Only these: snaps, or single apps as snap.app")
+            .result::<Vec<AppBody>>()
+            .fails(&[E::BadRequest, E::AppNotFound, E::SnapNotFound]),
+        post("/v2/apps", "Start, stop or restart services")
+            .body::<ControlBody>()
+            .change()
+            .fails(&[E::AppNotFound, E::SnapNotFound, E::Conflict]),
+        get("/v2/logs", "What services printed")
+            .list("names", "Only these: snaps, or single services as snap.app")
+            .number("n", -1, "So many lines, -1 for all; 10 when nothing is said")
+            .flag(
+                "follow",
+                "Also what they will print; the answer does not end then",
+            )
+            .records::<LogBody<'_>>()
+            .fails(&[E::BadRequest, E::AppNotFound, E::SnapNotFound]),
+    ]
 }

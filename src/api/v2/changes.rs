@@ -7,11 +7,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Change"))]
 #[serde(rename_all = "kebab-case")]
 struct ChangeBody<'a> {
     id: String,
     kind: &'a str,
     summary: &'a str,
+    #[cfg_attr(test, schemars(with = "crate::domain::TaskStatus"))]
     status: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tasks: Vec<TaskBody<'a>>,
@@ -26,11 +28,13 @@ struct ChangeBody<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Task"))]
 #[serde(rename_all = "kebab-case")]
 struct TaskBody<'a> {
     id: String,
     kind: &'a str,
     summary: &'a str,
+    #[cfg_attr(test, schemars(with = "crate::domain::TaskStatus"))]
     status: String,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     log: &'a [String],
@@ -41,6 +45,7 @@ struct TaskBody<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Progress"))]
 struct ProgressBody {
     label: String,
     done: u64,
@@ -125,6 +130,7 @@ pub async fn one(call: Call) -> Result<Reply, Fault> {
 }
 
 #[derive(Deserialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "ChangeAction"))]
 struct Action {
     #[serde(default)]
     action: String,
@@ -143,4 +149,36 @@ pub async fn act(mut call: Call) -> Result<Reply, Fault> {
     }
     let change = call.managers.changes.abort(call.param("id")).await?;
     Reply::of(&ChangeBody::from(&*change))
+}
+
+/// What the verbs here take and answer, for the description of the API.
+#[cfg(test)]
+pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
+    use super::openapi::describe::{get, post};
+    use crate::domain::ErrorKind as E;
+    vec![
+        get("/v2/changes", "List changes")
+            .words(
+                "select",
+                &["in-progress", "ready", "all"],
+                "Which ones; those in progress when nothing is said",
+            )
+            .text("for", "Only those about this snap")
+            .number(
+                "history",
+                0,
+                "Ours: so many older ones too, unless in-progress is asked for",
+            )
+            .result::<Vec<ChangeBody<'_>>>()
+            .fails(&[E::BadRequest]),
+        get("/v2/changes/{id}", "One change with its tasks")
+            .named("the id of a change")
+            .result::<ChangeBody<'_>>()
+            .fails(&[E::NotFound]),
+        post("/v2/changes/{id}", "Abort a change")
+            .named("the id of a change")
+            .body::<Action>()
+            .result::<ChangeBody<'_>>()
+            .fails(&[E::NotFound]),
+    ]
 }

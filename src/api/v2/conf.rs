@@ -27,3 +27,26 @@ pub async fn set(mut call: Call) -> Result<Reply, Fault> {
     let change = call.managers.changes.submit(plan).await?;
     Ok(Reply::change(change))
 }
+
+/// What the verbs here take and answer, for the description of the API.
+#[cfg(test)]
+pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
+    use super::openapi::describe::{get, put};
+    use crate::domain::ErrorKind as E;
+    type Values = serde_json::Map<String, Value>;
+    vec![
+        get("/v2/snaps/{name}/conf", "The configuration of a snap")
+            .named("the name of a snap, or system")
+            .list("keys", "Only these, with dots for what is inside others")
+            .result::<Values>()
+            .fails(&[E::BadRequest, E::OptionNotFound]),
+        put(
+            "/v2/snaps/{name}/conf",
+            "Change the configuration of a snap; null takes a key away",
+        )
+        .named("the name of a snap, or system")
+        .body::<Values>()
+        .change()
+        .fails(&[E::SnapNotFound, E::SnapChangeConflict]),
+    ]
+}

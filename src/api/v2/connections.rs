@@ -7,6 +7,7 @@ use crate::managers::interfaces::{ConnectionFilter, ConnectionView, EndView, Plu
 use serde::Serialize;
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Connections {
     established: Vec<Connection>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -16,6 +17,7 @@ struct Connections {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct Connection {
     slot: SlotName,
@@ -32,12 +34,14 @@ struct Connection {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct PlugName {
     snap: String,
     plug: String,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct SlotName {
     snap: String,
     slot: String,
@@ -45,6 +49,7 @@ struct SlotName {
 
 /// A plug as it stands in lists.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct PlugEnd {
     #[serde(flatten)]
     name: PlugName,
@@ -56,6 +61,7 @@ pub(super) struct PlugEnd {
 
 /// A slot as it stands in lists.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct SlotEnd {
     #[serde(flatten)]
     name: SlotName,
@@ -66,6 +72,7 @@ pub(super) struct SlotEnd {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "EndAttributes"))]
 struct About {
     interface: &'static str,
     #[serde(skip_serializing_if = "Attrs::is_empty")]
@@ -162,4 +169,19 @@ pub async fn list(call: Call) -> Result<Reply, Fault> {
         plugs: view.plugs.into_iter().map(PlugEnd::from).collect(),
         slots: view.slots.into_iter().map(SlotEnd::from).collect(),
     })
+}
+
+/// What the verbs here take and answer, for the description of the API.
+#[cfg(test)]
+pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
+    use super::openapi::describe::get;
+    use crate::domain::ErrorKind as E;
+    vec![
+        get("/v2/connections", "Connections and their plugs and slots")
+            .text("snap", "Only those of this snap")
+            .text("interface", "Only those of this interface")
+            .words("select", &["all"], "Also plugs and slots that are not connected")
+            .result::<Connections>()
+            .fails(&[E::BadRequest, E::SnapNotFound]),
+    ]
 }

@@ -6,12 +6,14 @@ use axum::http::Method;
 use serde::Serialize;
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Features"))]
 struct FeaturesBody<'a> {
     tasks: Vec<TaskBody>,
     endpoints: Vec<EndpointBody<'a>>,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "TaskKind"))]
 #[serde(rename_all = "kebab-case")]
 struct TaskBody {
     kind: &'static str,
@@ -19,12 +21,14 @@ struct TaskBody {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Endpoint"))]
 struct EndpointBody<'a> {
     method: &'a str,
     path: &'static str,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Seeding"))]
 struct SeedingBody {
     seeded: bool,
 }
@@ -66,4 +70,23 @@ fn endpoints(verbs: &[Method]) -> Vec<EndpointBody<'_>> {
             path: route.path,
         })
         .collect()
+}
+
+/// What the verbs here take and answer, for the description of the API.
+#[cfg(test)]
+pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
+    use super::openapi::describe::get;
+    #[derive(schemars::JsonSchema)]
+    #[serde(untagged)]
+    #[allow(dead_code)]
+    enum Debug<'a> {
+        Features(FeaturesBody<'a>),
+        Seeding(SeedingBody),
+    }
+    vec![
+        get("/v2/debug", "What the agent knows of itself")
+            .words("aspect", &["features", "seeding"], "What is asked for")
+            .result::<Debug<'_>>()
+            .fails(&[crate::domain::ErrorKind::BadRequest]),
+    ]
 }

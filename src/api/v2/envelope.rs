@@ -52,8 +52,10 @@ impl Reply {
 
 /// The wire's form, in the contract's order of names.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-struct Envelope<'a, R: Serialize> {
+pub(super) struct Envelope<'a, R: Serialize> {
+    #[cfg_attr(test, schemars(extend("enum" = ["sync", "async", "error"])))]
     #[serde(rename = "type")]
     kind: &'static str,
     status_code: u16,
@@ -72,7 +74,8 @@ struct Envelope<'a, R: Serialize> {
 }
 
 #[derive(Serialize)]
-struct ErrorBody {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Error"))]
+pub(super) struct ErrorBody {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
@@ -82,7 +85,9 @@ struct ErrorBody {
 
 /// Why the agent will not be there for a moment.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Maintenance"))]
 struct MaintenanceBody {
+    #[cfg_attr(test, schemars(extend("enum" = ["system-restart", "daemon-restart"])))]
     kind: &'static str,
     message: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]

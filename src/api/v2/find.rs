@@ -35,3 +35,24 @@ pub async fn model(_call: Call) -> Result<Reply, Fault> {
 pub async fn serial(_call: Call) -> Result<Reply, Fault> {
     Err(Fault::new(ErrorKind::AssertionNotFound, "no serial assertion yet").with("serial"))
 }
+
+/// What the verbs here take and answer, for the description of the API.
+#[cfg(test)]
+pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
+    use super::openapi::describe::get;
+    use ErrorKind as E;
+    #[derive(schemars::JsonSchema)]
+    #[allow(dead_code)]
+    struct Nothing(#[schemars(extend("maxItems" = 0))] Vec<serde_json::Value>);
+    vec![
+        get("/v2/find", "Find snaps in the store, which is not there")
+            .text("q", "What to look for")
+            .text("name", "The name to look for")
+            .words("select", &["refresh"], "What can be refreshed: nothing")
+            .result::<Nothing>()
+            .fails(&[E::StoreUnreachable]),
+        get("/v2/sections", "The sections of the store, which is not there").fails(&[E::StoreUnreachable]),
+        get("/v2/model", "The model assertion, which is not there").fails(&[E::AssertionNotFound]),
+        get("/v2/model/serial", "The serial assertion, which is not there").fails(&[E::AssertionNotFound]),
+    ]
+}

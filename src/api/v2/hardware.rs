@@ -17,6 +17,7 @@ const BLINK_MS: u32 = 500;
 const IDENTIFY_S: u32 = 10;
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Hardware"))]
 struct HardwareBody<'a> {
     board: Option<BoardBody<'a>>,
     chips: Vec<ChipBody<'a>>,
@@ -25,6 +26,7 @@ struct HardwareBody<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Board"))]
 struct BoardBody<'a> {
     name: &'a str,
     model: &'a str,
@@ -34,6 +36,7 @@ struct BoardBody<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Chip"))]
 #[serde(rename_all = "kebab-case")]
 struct ChipBody<'a> {
     name: &'a str,
@@ -44,6 +47,7 @@ struct ChipBody<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Line"))]
 #[serde(rename_all = "kebab-case")]
 struct LineBody<'a> {
     name: &'a str,
@@ -73,6 +77,7 @@ struct LineBody<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Led"))]
 #[serde(rename_all = "kebab-case")]
 struct LedBody<'a> {
     name: &'a str,
@@ -95,6 +100,7 @@ struct LedBody<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Blink"))]
 #[serde(rename_all = "kebab-case")]
 struct BlinkBody {
     on_ms: u32,
@@ -102,12 +108,14 @@ struct BlinkBody {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "HolderPlug"))]
 struct PlugBody<'a> {
     snap: &'a str,
     plug: &'a str,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "HolderSlot"))]
 struct SlotBody<'a> {
     snap: &'a str,
     slot: &'a str,
@@ -218,6 +226,7 @@ pub async fn led(call: Call) -> Result<Reply, Fault> {
 
 /// What may be asked of a line.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "action", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 enum LineAction {
     Set {
@@ -280,6 +289,7 @@ pub async fn act_on_line(mut call: Call) -> Result<Reply, Fault> {
 
 /// What may be asked of an LED.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "action", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 enum LedAction {
     /// `value` 1 is as bright as it can be; `brightness` says how bright.
@@ -342,6 +352,7 @@ fn wanted_brightness(value: Option<u8>, brightness: Option<u32>) -> Result<u32, 
 
 /// What may be asked of a simulated line.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "action", rename_all = "kebab-case")]
 enum SimAction {
     Drive { value: u8 },
@@ -388,6 +399,69 @@ where
             .map_err(|_| Fault::internal("the agent failed while it kept this; its journal has the reason"));
         ended?
     }
+}
+
+/// What the verbs here take and answer, for the description of the API.
+#[cfg(test)]
+pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
+    use super::openapi::describe::{get, post};
+    use ErrorKind as E;
+    let driven = [
+        E::LineNotFound,
+        E::LineBusy,
+        E::LineDirection,
+        E::HardwareUnsupported,
+        E::HardwareError,
+    ];
+    vec![
+        get("/v2/hardware", "The board: chips, lines and LEDs").result::<HardwareBody<'_>>(),
+        get("/v2/hardware/lines/{name}", "One line")
+            .named("the name or an alias of a line")
+            .result::<LineBody<'_>>()
+            .fails(&[E::LineNotFound, E::HardwareError]),
+        post(
+            "/v2/hardware/lines/{name}",
+            "Set, pulse, configure or release a line",
+        )
+        .named("the name or an alias of a line")
+        .body::<LineAction>()
+        .result::<LineBody<'_>>()
+        .fails(&driven),
+        get("/v2/hardware/leds/{name}", "One LED")
+            .named("the name or an alias of an LED")
+            .result::<LedBody<'_>>()
+            .fails(&[E::LineNotFound, E::HardwareError]),
+        post(
+            "/v2/hardware/leds/{name}",
+            "Set, blink, identify or configure an LED, or give it a trigger",
+        )
+        .named("the name or an alias of an LED")
+        .body::<LedAction>()
+        .result::<LedBody<'_>>()
+        .fails(&driven),
+        get(
+            "/v2/hardware/events",
+            "What happens to the hardware; the answer does not end",
+        )
+        .list("types", "Only of these types")
+        .number(
+            "since",
+            0,
+            "Also what came after this number, as far as it is known",
+        )
+        .flag("state", "The first record tells the whole state")
+        .records::<stream::EventBody<'_>>()
+        .fails(&[E::BadRequest]),
+        post(
+            "/v2/hardware/sim/lines/{name}",
+            "Give an input of the simulated board a level",
+        )
+        .named("the name or an alias of a line")
+        .body::<SimAction>()
+        .result::<LineBody<'_>>()
+        .fails(&driven)
+        .fails(&[E::NotFound]),
+    ]
 }
 
 #[cfg(all(test, feature = "sim"))]

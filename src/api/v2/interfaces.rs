@@ -8,12 +8,14 @@ use crate::managers::interfaces::{InterfaceFilter, InterfaceView, Named};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "PlugsAndSlots"))]
 struct Ends {
     plugs: Vec<PlugEnd>,
     slots: Vec<SlotEnd>,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Interface {
     name: &'static str,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -67,6 +69,7 @@ pub async fn list(call: Call) -> Result<Reply, Fault> {
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "InterfaceAction"))]
 #[serde(default)]
 struct Request {
     action: String,
@@ -76,6 +79,7 @@ struct Request {
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "PlugAsked"))]
 #[serde(default)]
 struct PlugEnds {
     snap: String,
@@ -83,6 +87,7 @@ struct PlugEnds {
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "SlotAsked"))]
 #[serde(default)]
 struct SlotEnds {
     snap: String,
@@ -121,4 +126,40 @@ pub async fn post(mut call: Call) -> Result<Reply, Fault> {
     };
     let change = call.managers.changes.submit(plan).await?;
     Ok(Reply::change(change))
+}
+
+/// What the verbs here take and answer, for the description of the API.
+#[cfg(test)]
+pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
+    use super::openapi::describe::{get, post};
+    use crate::domain::ErrorKind as E;
+    #[derive(schemars::JsonSchema)]
+    #[serde(untagged)]
+    #[allow(dead_code)]
+    enum Interfaces {
+        Ends(Ends),
+        Interfaces(Vec<Interface>),
+    }
+    vec![
+        get("/v2/interfaces", "Interfaces; without select all plugs and slots")
+            .words("select", &["all", "connected"], "Which interfaces")
+            .list("names", "Only these interfaces")
+            .flag("plugs", "With their plugs")
+            .flag("slots", "With their slots")
+            .flag(
+                "doc",
+                "Accepted and not needed: there is no documentation to link to",
+            )
+            .result::<Interfaces>()
+            .fails(&[E::BadRequest]),
+        post("/v2/interfaces", "Connect or disconnect a plug and a slot")
+            .body::<Request>()
+            .change()
+            .fails(&[
+                E::InterfacesUnchanged,
+                E::NotImplemented,
+                E::SnapNotInstalled,
+                E::SnapChangeConflict,
+            ]),
+    ]
 }

@@ -14,6 +14,7 @@ mod hardware;
 mod interfaces;
 pub mod multipart;
 mod notices;
+mod openapi;
 mod path;
 mod query;
 mod routes;

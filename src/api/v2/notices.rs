@@ -14,6 +14,7 @@ use std::time::Duration;
 const EXPIRE_AFTER: i64 = 7 * 24 * 3600;
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Notice"))]
 #[serde(rename_all = "kebab-case")]
 struct NoticeBody<'a> {
     id: String,
@@ -131,4 +132,25 @@ pub async fn one(call: Call) -> Result<Reply, Fault> {
         .changes
         .notice(call.param("id"), call.who.uid, all)?;
     Ok(Reply::Sync(json!(NoticeBody::from(&*notice))))
+}
+
+/// What the verbs here take and answer, for the description of the API.
+#[cfg(test)]
+pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
+    use super::openapi::describe::get;
+    vec![
+        get("/v2/notices", "List notices, or wait for one")
+            .list("types", "Only of these types")
+            .list("keys", "Only with these keys")
+            .text("after", "Only those that occurred again after this time")
+            .text("timeout", "Wait so long for one, as in 30s")
+            .text("user-id", "Those of this user; for admins")
+            .words("users", &["all"], "Those of all users; for admins")
+            .result::<Vec<NoticeBody<'_>>>()
+            .fails(&[ErrorKind::BadRequest]),
+        get("/v2/notices/{id}", "One notice")
+            .named("the id of a notice")
+            .result::<NoticeBody<'_>>()
+            .fails(&[ErrorKind::NotFound]),
+    ]
 }

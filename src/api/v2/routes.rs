@@ -3,8 +3,8 @@
 use super::call::Call;
 use super::envelope::Reply;
 use super::{
-    apps, changes, conf, connections, debug, find, hardware, interfaces, notices, snap_actions, snapctl,
-    snaps, stream, system, warnings,
+    apps, changes, conf, connections, debug, find, hardware, interfaces, notices, openapi, snap_actions,
+    snapctl, snaps, stream, system, warnings,
 };
 use crate::access::Access::{self, Authenticated, AuthenticatedOrSnap, Open, OpenOrSnap, SnapOnly};
 use axum::http::Method;
@@ -122,5 +122,6 @@ pub static ROUTES: &[Route] = &[
         .post(AuthenticatedOrSnap, handler!(hardware::act_on_led)),
     route("/v2/hardware/events").get(OpenOrSnap, handler!(hardware::events)),
     route("/v2/hardware/sim/lines/{name}").post(Authenticated, handler!(hardware::drive)),
+    route("/v2/openapi.json").get(Open, handler!(openapi::show)),
     route("/v2/events").get(OpenOrSnap, handler!(stream::all)),
 ];

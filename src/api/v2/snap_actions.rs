@@ -110,6 +110,7 @@ fn all_or_none(transaction: Option<&str>) -> Result<bool, Fault> {
 
 /// The body of an action on several snaps.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "SnapsAction"))]
 #[serde(default, rename_all = "kebab-case")]
 struct Many {
     action: String,
@@ -201,6 +202,7 @@ fn installed(call: &Call, name: &str) -> Result<SnapView, Fault> {
 
 /// The body of an action on one snap.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "SnapAction"))]
 #[serde(default, rename_all = "kebab-case")]
 struct One {
     action: String,
@@ -359,4 +361,60 @@ fn single(call: &Call, name: &str, body: &One) -> Result<Plan, Fault> {
             },
         ),
     }
+}
+
+/// What the verbs here take and answer, for the description of the API.
+#[cfg(test)]
+pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
+    use super::openapi::describe::post;
+    use ErrorKind as E;
+    #[derive(schemars::JsonSchema)]
+    #[allow(dead_code)]
+    struct SnapFile(#[schemars(extend("format" = "binary"))] String);
+    /// Parts with a file name are files; all else is text, and what cannot be read as a switch is off.
+    #[derive(schemars::JsonSchema)]
+    #[serde(default, rename_all = "kebab-case")]
+    #[derive(Default)]
+    #[allow(dead_code)]
+    struct Sideload {
+        snap: Vec<SnapFile>,
+        action: Option<String>,
+        name: Option<String>,
+        snap_path: Option<String>,
+        dangerous: bool,
+        devmode: bool,
+        jailmode: bool,
+        classic: bool,
+        transaction: Option<String>,
+    }
+    vec![
+        post("/v2/snaps", "Install files, or act on several snaps")
+            .body_as::<Sideload>("multipart/form-data")
+            .body::<Many>()
+            .change()
+            .fails(&[
+                E::SnapNotFound,
+                E::SnapNotInstalled,
+                E::SnapChangeConflict,
+                E::SnapNeedsDevmode,
+                E::SnapNeedsClassic,
+                E::SnapNeedsClassicSystem,
+                E::SnapNotClassic,
+                E::SnapNotASnap,
+                E::InsufficientDiskSpace,
+            ]),
+        post("/v2/snaps/{name}", "Act on one snap")
+            .named("the name of a snap")
+            .body::<One>()
+            .change()
+            .fails(&[
+                E::SnapNotFound,
+                E::SnapNotInstalled,
+                E::SnapAlreadyInstalled,
+                E::SnapLocal,
+                E::SnapNoUpdateAvailable,
+                E::SnapChangeConflict,
+                E::InsufficientDiskSpace,
+            ]),
+    ]
 }

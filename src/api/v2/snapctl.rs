@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 #[derive(Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "SnapctlCall"))]
 #[serde(default, rename_all = "kebab-case")]
 struct Body {
     context_id: String,
@@ -33,4 +34,22 @@ pub async fn run(mut call: Call) -> Result<Reply, Fault> {
     });
     let text = format!("snapctl ended with exit code {}", output.code);
     Err(Fault::new(ErrorKind::Unsuccessful, text).with(value))
+}
+
+/// What the verbs here take and answer, for the description of the API.
+#[cfg(test)]
+pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
+    use super::openapi::describe::post;
+    #[derive(schemars::JsonSchema)]
+    #[allow(dead_code)]
+    struct SnapctlOutput {
+        stdout: String,
+        stderr: String,
+    }
+    vec![
+        post("/v2/snapctl", "Run snapctl for a process of a snap")
+            .body::<Body>()
+            .result::<SnapctlOutput>()
+            .fails(&[ErrorKind::Unsuccessful]),
+    ]
 }

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 /// A snap as the contract shows it, in its order of names.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Snap"))]
 #[serde(rename_all = "kebab-case")]
 struct SnapBody<'a> {
     id: &'static str,
@@ -24,8 +25,10 @@ struct SnapBody<'a> {
     install_date: String,
     name: &'a str,
     developer: &'static str,
+    #[cfg_attr(test, schemars(extend("enum" = ["active", "installed"])))]
     status: &'static str,
     #[serde(rename = "type")]
+    #[cfg_attr(test, schemars(with = "crate::domain::snap::SnapType"))]
     kind: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     base: Option<&'a str>,
@@ -35,6 +38,7 @@ struct SnapBody<'a> {
     tracking_channel: &'a str,
     ignore_validation: bool,
     revision: String,
+    #[cfg_attr(test, schemars(with = "crate::domain::snap::Confinement"))]
     confinement: String,
     private: bool,
     devmode: bool,
@@ -191,4 +195,39 @@ pub async fn file(call: Call) -> Result<Reply, Fault> {
         .get(header::RANGE)
         .and_then(|value| value.to_str().ok());
     download::file(view.file, "application/octet-stream", range).await
+}
+
+/// What the verbs here take and answer, for the description of the API.
+#[cfg(test)]
+pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
+    use super::openapi::describe::get;
+    use ErrorKind as E;
+    vec![
+        get("/v2/snaps", "List installed snaps")
+            .words(
+                "select",
+                &["enabled", "all"],
+                "All: every revision, not only the current ones",
+            )
+            .list("snaps", "Only these")
+            .list("sources", "With \"store\" it is like /v2/find")
+            .text("q", "It is like /v2/find then")
+            .result::<Vec<SnapBody<'_>>>()
+            .fails(&[E::BadRequest, E::StoreUnreachable]),
+        get("/v2/snaps/{name}", "One installed snap")
+            .named("the name of a snap")
+            .result::<SnapBody<'_>>()
+            .fails(&[E::SnapNotFound]),
+        get("/v2/snaps/{name}/file", "The file of a snap, or a range of it")
+            .named("the name of a snap")
+            .bytes(200, "application/octet-stream")
+            .bytes(206, "application/octet-stream")
+            .bytes(416, "application/octet-stream")
+            .fails(&[E::BadRequest, E::NotFound, E::SnapNotFound]),
+        get("/v2/icons/{name}/icon", "The picture of a snap")
+            .named("the name of a snap")
+            .bytes(200, "image/png")
+            .bytes(200, "image/svg+xml")
+            .fails(&[E::NotFound, E::SnapNotFound]),
+    ]
 }

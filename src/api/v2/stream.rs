@@ -34,7 +34,8 @@ pub fn json_seq(records: impl Stream<Item = Bytes> + Send + 'static) -> Reply {
 
 /// The wire's form of an event (decision 5).
 #[derive(Serialize)]
-struct EventBody<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Event"))]
+pub(super) struct EventBody<'a> {
     seq: u64,
     time: String,
     #[serde(rename = "type")]
@@ -133,4 +134,24 @@ fn told(reader: Reader) -> impl Stream<Item = Bytes> + Send {
 /// GET /v2/events: everything that the requester may see.
 pub async fn all(call: Call) -> Result<Reply, Fault> {
     events(&call, &[])
+}
+
+/// What the verbs here take and answer, for the description of the API.
+#[cfg(test)]
+pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
+    use super::openapi::describe::get;
+    vec![
+        get(
+            "/v2/events",
+            "Everything that happens and that one may see; the answer does not end",
+        )
+        .list("types", "Only of these types")
+        .number(
+            "since",
+            0,
+            "Also what came after this number, as far as it is known",
+        )
+        .records::<EventBody<'_>>()
+        .fails(&[crate::domain::ErrorKind::BadRequest]),
+    ]
 }

@@ -12,6 +12,7 @@ pub async fn root(_call: Call) -> Result<Reply, Fault> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct SystemInfo<'a> {
     series: &'static str,
@@ -34,6 +35,7 @@ struct SystemInfo<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct OsRelease<'a> {
     id: &'a str,
@@ -42,6 +44,7 @@ struct OsRelease<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct Locations<'a> {
     snap_mount_dir: &'a Path,
@@ -49,11 +52,13 @@ struct Locations<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Refresh {
     timer: &'static str,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct SandboxFeatures {
     confinement_options: [&'static str; 2],
@@ -92,4 +97,14 @@ pub async fn info(call: Call) -> Result<Reply, Fault> {
         },
         developer_mode: facts.developer_mode,
     })
+}
+
+/// What the verbs here take and answer, for the description of the API.
+#[cfg(test)]
+pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
+    use super::openapi::describe::get;
+    vec![
+        get("/", "What the contract's daemon says at its root").result::<[String; 1]>(),
+        get("/v2/system-info", "Versions of the agent and of its system").result::<SystemInfo<'_>>(),
+    ]
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Warning"))]
 #[serde(rename_all = "kebab-case")]
 struct WarningBody<'a> {
     message: &'a str,
@@ -48,6 +49,7 @@ pub async fn list(call: Call) -> Result<Reply, Fault> {
 }
 
 #[derive(Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "WarningAction"))]
 #[serde(default)]
 struct Action {
     action: String,
@@ -69,4 +71,22 @@ pub async fn act(mut call: Call) -> Result<Reply, Fault> {
     })?;
     let count = call.managers.changes.okay_warnings(moment).await?;
     Ok(Reply::Sync(json!(count)))
+}
+
+/// What the verbs here take and answer, for the description of the API.
+#[cfg(test)]
+pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
+    use super::openapi::describe::{get, post};
+    vec![
+        get("/v2/warnings", "List warnings")
+            .words("select", &["all", "pending"], "Also those that were acknowledged")
+            .result::<Vec<WarningBody<'_>>>()
+            .fails(&[crate::domain::ErrorKind::BadRequest]),
+        post(
+            "/v2/warnings",
+            "Acknowledge the warnings up to a moment; answers how many",
+        )
+        .body::<Action>()
+        .result::<u64>(),
+    ]
 }
