@@ -46,7 +46,7 @@ impl Process {
 
     /// The snap by whose control group it is known; `None` when it is in none or is gone.
     pub fn snap(&self) -> Option<SnapName> {
-        let found = snap_of_cgroups(&read(self.pid, "cgroup")?);
+        let found = SnapName::of_cgroups(&read(self.pid, "cgroup")?);
         if self.is_alive() { found } else { None }
     }
 
@@ -77,19 +77,6 @@ fn start_time(stat: &str) -> Option<u64> {
     rest.split(' ').nth(19)?.parse().ok()
 }
 
-/// The snap in `snap.NAME.…`, the form that units, scopes and our own groups have. The outermost one counts: a
-/// process may make groups below its own, but not above.
-fn snap_of_cgroups(cgroups: &str) -> Option<SnapName> {
-    cgroups.lines().find_map(|line| {
-        let path = line.splitn(3, ':').nth(2)?;
-        path.split('/').find_map(|part| {
-            let name = part.strip_prefix("snap.")?.split('.').next()?;
-            // systemd writes a dash of a unit's name as it is; only other characters would be escaped.
-            SnapName::new(name).ok()
-        })
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,7 +99,7 @@ mod tests {
         ];
         for (text, snap) in table {
             assert_eq!(
-                snap_of_cgroups(text).as_ref().map(SnapName::as_str),
+                SnapName::of_cgroups(text).as_ref().map(SnapName::as_str),
                 snap,
                 "{text}"
             );

@@ -5,6 +5,7 @@ pub mod change;
 pub mod channel;
 pub mod clock;
 pub mod dirs;
+pub mod duration;
 pub mod error;
 pub mod finding;
 pub mod hardware;

@@ -42,6 +42,22 @@ impl SnapName {
         }
     }
 
+    /// The snap that a security tag (`snap.NAME.APP`) or a path of control groups with such parts names. The outermost
+    /// part counts: a process may make groups below its own, but not above.
+    pub fn of_tag(path: &str) -> Option<Self> {
+        path.split('/').find_map(|part| {
+            let name = part.strip_prefix("snap.")?.split('.').next()?;
+            // systemd writes a dash of a unit's name as it is; only other characters would be escaped.
+            Self::new(name).ok()
+        })
+    }
+
+    /// The snap that a process is of, by its `/proc/PID/cgroup`.
+    pub fn of_cgroups(text: &str) -> Option<Self> {
+        let paths = text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+        paths.filter_map(Self::of_tag).next()
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -2,6 +2,7 @@
 //! that a process can be told to be a snap's (`access`). Without rights on the tree there are none, and the process
 //! runner falls back to process groups.
 
+use crate::domain::SnapName;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{AccessFlags, Pid, access};
@@ -16,6 +17,11 @@ const MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
 
 /// How long killed processes may take to be gone (they may hang in the kernel).
 const GONE: Duration = Duration::from_secs(2);
+
+/// The snap that a process is of; `None` for one of no snap, and for one that is gone.
+pub fn snap_of_process(pid: i32) -> Option<SnapName> {
+    SnapName::of_cgroups(&fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?)
+}
 
 /// The agent's part of the control group tree.
 #[derive(Clone, Debug)]

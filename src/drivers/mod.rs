@@ -4,6 +4,7 @@ pub mod cgroup;
 pub mod clock;
 pub mod fs;
 pub mod gpio;
+pub mod host;
 pub mod leds;
 pub mod mount;
 pub mod process;

@@ -1,5 +1,6 @@
 //! `/v2/snaps/{name}/conf` (contract: v2, section 7).
 
+use super::call::JSON_LIMIT;
 use super::{Call, Reply};
 use crate::domain::Fault;
 use serde_json::Value;
@@ -14,14 +15,18 @@ pub async fn show(call: Call) -> Result<Reply, Fault> {
 /// PUT: sets values by dotted keys; null takes one away.
 pub async fn set(mut call: Call) -> Result<Reply, Fault> {
     // Keys are the snap's own: their case matters.
-    let patch = match call.value().await? {
-        Value::Object(map) => map,
-        Value::Null => serde_json::Map::new(),
-        _ => {
-            return Err(Fault::bad(
-                "cannot decode request body into patch values: send a JSON object",
-            ));
-        }
+    let undecodable = |why: &str| {
+        Fault::bad(format!(
+            "cannot decode request body into patch values: {why}; send a JSON object"
+        ))
+    };
+    let bytes = call.bytes(JSON_LIMIT).await?;
+    // Unlike elsewhere nothing may follow the value (contract: v2-observed, "Body-decode leniency").
+    let patch = match serde_json::from_slice(&bytes) {
+        Ok(Value::Object(map)) => map,
+        Ok(Value::Null) => serde_json::Map::new(),
+        Ok(_) => return Err(undecodable("it is no object")),
+        Err(error) => return Err(undecodable(&error.to_string())),
     };
     let plan = call.managers.settings.plan_configure(call.param("name"), patch)?;
     let change = call.managers.changes.submit(plan).await?;

@@ -7,7 +7,6 @@ mod conf;
 mod connections;
 mod debug;
 mod download;
-mod duration;
 mod envelope;
 mod find;
 mod hardware;

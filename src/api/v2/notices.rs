@@ -1,6 +1,7 @@
 //! `/v2/notices` (contract: v2-newer, section 1; decision 39).
 
-use super::{Call, Reply, duration};
+use super::{Call, Reply};
+use crate::domain::duration;
 use crate::domain::record::Notice;
 use crate::domain::requester::Role;
 use crate::domain::{ErrorKind, Fault, Timestamp};

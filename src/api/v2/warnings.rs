@@ -1,6 +1,7 @@
 //! `/v2/warnings` (contract: v2, Warnings).
 
-use super::{Call, Reply, duration};
+use super::{Call, Reply};
+use crate::domain::duration;
 use crate::domain::record::Warning;
 use crate::domain::{Fault, Timestamp};
 use serde::{Deserialize, Serialize};

@@ -1,10 +1,14 @@
 //! What a running hook has done so far: what it configured, and what it asked to be done after it.
 
 use super::config::{self, ConfigError};
-use crate::domain::{Attrs, PlannedTask, SnapName};
+use crate::domain::record::Health;
+use crate::domain::{Attrs, Fault, PlannedTask, SnapName};
 use crate::managers::interfaces::HookAttributes;
 use serde_json::{Map, Value};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// How many tasks one hook may ask for.
+const QUEUE: usize = 100;
 
 /// One running hook.
 #[derive(Debug)]
@@ -13,6 +17,8 @@ pub struct HookContext {
     pub hook: String,
     /// The ends of the connection that it is about, if it is about one.
     pub ends: Option<HookAttributes>,
+    /// The snap has the hook, so it was run.
+    pub runs: bool,
     state: Mutex<State>,
 }
 
@@ -22,6 +28,7 @@ struct State {
     document: Value,
     queued: Vec<PlannedTask>,
     attributes: Attrs,
+    health: Option<Health>,
 }
 
 impl HookContext {
@@ -31,11 +38,13 @@ impl HookContext {
             snap,
             hook: hook.to_owned(),
             ends: None,
+            runs: false,
             state: Mutex::new(State {
                 before: document.clone(),
                 document,
                 queued: Vec::new(),
                 attributes: Attrs::new(),
+                health: None,
             }),
         }
     }
@@ -46,9 +55,20 @@ impl HookContext {
         self
     }
 
-    /// Gives the hook's own end attributes.
-    pub fn set_attributes(&self, set: Attrs) {
-        self.state().attributes.extend(set);
+    /// The same, of a snap that has the hook or not.
+    pub fn that_runs(mut self, runs: bool) -> Self {
+        self.runs = runs;
+        self
+    }
+
+    /// Gives the hook's own end attributes, within the bounds of a configuration.
+    pub fn set_attributes(&self, set: Attrs) -> Result<(), ConfigError> {
+        let mut state = self.state();
+        let mut attributes = state.attributes.clone();
+        attributes.extend(set);
+        config::check_bounds(self.snap.as_str(), &attributes)?;
+        state.attributes = attributes;
+        Ok(())
     }
 
     /// The attributes that the hook has set.
@@ -72,15 +92,33 @@ impl HookContext {
         Ok(())
     }
 
-    /// The configuration, if the hook has changed it.
-    pub fn changed(&self) -> Option<Value> {
+    /// What the hook was given and what it has made of it, if it has changed anything.
+    pub fn changed(&self) -> Option<(Value, Value)> {
         let state = self.state();
-        (state.document != state.before).then(|| state.document.clone())
+        (state.document != state.before).then(|| (state.before.clone(), state.document.clone()))
     }
 
-    /// Asks for a task after the hook.
-    pub fn queue(&self, task: PlannedTask) {
-        self.state().queued.push(task);
+    /// Says how the snap is; the last word counts.
+    pub fn set_health(&self, health: Health) {
+        self.state().health = Some(health);
+    }
+
+    /// What the hook has said of the snap's health.
+    pub fn health(&self) -> Option<Health> {
+        self.state().health.clone()
+    }
+
+    /// Asks for tasks after the hook.
+    pub fn queue(&self, tasks: Vec<PlannedTask>) -> Result<(), Fault> {
+        let mut state = self.state();
+        if state.queued.len() + tasks.len() > QUEUE {
+            return Err(Fault::bad(format!(
+                "hook {:?} has asked for {QUEUE} actions on services already: name several services in one command",
+                self.hook
+            )));
+        }
+        state.queued.extend(tasks);
+        Ok(())
     }
 
     /// The tasks that were asked for, one after the other.

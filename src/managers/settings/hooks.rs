@@ -2,19 +2,24 @@
 //! section 1.6).
 
 use super::context::HookContext;
-use super::{Settings, cookies, system};
+use super::{Settings, config, cookies, system};
 use crate::confine::tag_of_hook;
+use crate::domain::record::{Health, HealthStatus};
 use crate::domain::{SnapName, kinds};
 use crate::drivers::process::{self, End, Job, Reason};
 use crate::engine::{Outcome, Probe, Registry, TaskContext, TaskError, TaskKind};
 use crate::managers::interfaces::SET_BY_HOOK;
+use crate::store::{StoreError, Tx};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Under which name the configuration before a hook is kept for its undo.
-const BEFORE: &str = "config-before";
+pub(super) const BEFORE: &str = "config-before";
+
+/// The hook that says how its snap is.
+const CHECK_HEALTH: &str = "check-health";
 
 /// What a run-hook task is to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,21 +86,19 @@ impl Settings {
     ) -> Result<Arc<HookContext>, TaskError> {
         let world = task.world();
         let snap = &params.snap;
-        let document = world
-            .config
-            .get(snap)
-            .map_or(Value::Null, |known| Value::clone(known));
+        let document = config::document(&world, snap);
         let ends = task
             .change()
             .and_then(|change| self.interfaces.hook_attributes(&change, snap, hook));
-        let context = Arc::new(HookContext::new(snap.clone(), hook, document).about(ends));
-        context
-            .patch(&params.patch)
-            .map_err(|error| TaskError::new(error.to_string()))?;
         let has_hook = world
             .snap(snap.as_str())
             .and_then(|record| record.info())
             .is_some_and(|info| info.hooks.contains_key(hook));
+        let context = HookContext::new(snap.clone(), hook, document).about(ends);
+        let context = Arc::new(context.that_runs(has_hook));
+        context
+            .patch(&params.patch)
+            .map_err(|error| TaskError::new(error.to_string()))?;
         if !has_hook {
             if params.optional || hook != params.hook {
                 return Ok(context);
@@ -185,20 +188,55 @@ fn go_duration(time: Duration) -> String {
     }
 }
 
+/// What is known of a snap whose check-health hook did not say it (contract: the code and the text are its).
+fn unsaid(task: &TaskContext, code: &str, message: &str) -> Health {
+    Health {
+        status: HealthStatus::Unknown,
+        message: message.to_owned(),
+        code: code.to_owned(),
+        time: task.now(),
+    }
+}
+
+/// Keeps the health of a snap's current revision.
+pub(super) fn put_health(tx: &mut Tx<'_>, snap: &SnapName, health: Health) -> Result<(), StoreError> {
+    match tx.world().snap(snap.as_str()).map(|record| record.current) {
+        Some(revision) => tx.put_health(snap, revision, health),
+        None => Ok(()),
+    }
+}
+
 /// `run-hook`. A hook cannot be promised to run only once: after a kill of the agent it runs again from its start.
 struct RunHook(Arc<Settings>);
 
 impl RunHook {
     /// Keeps what the hook has configured, and orders what it has asked for.
     fn keep(task: &TaskContext, params: &HookParams, context: &HookContext) -> Result<(), TaskError> {
-        if let Some(document) = context.changed() {
-            let world = task.world();
-            let before = world.config.get(&params.snap).map(|known| Value::clone(known));
+        if let Some((given, made)) = context.changed() {
             if task.memory::<Value>(BEFORE).is_none() {
-                task.remember(BEFORE, before.unwrap_or(Value::Null))?;
+                task.remember(BEFORE, config::document(&task.world(), &params.snap))?;
             }
             let snap = params.snap.clone();
-            task.with_commit(move |tx| tx.put_config(&snap, document));
+            // A service may have set something while the hook ran.
+            task.with_commit(move |tx| {
+                let merged = config::merge(&given, &made, &config::document(tx.world(), &snap));
+                let merged = config::patch(snap.as_str(), &merged, &Map::new())
+                    .map_err(|error| StoreError::Refused(error.to_string()))?;
+                tx.put_config(&snap, merged)
+            });
+        }
+        let health = match (context.health(), context.runs, params.hook.as_str()) {
+            (Some(said), ..) => Some(said),
+            (None, true, CHECK_HEALTH) => Some(unsaid(
+                task,
+                "snapd-hook-no-health-set",
+                "hook did not call set-health",
+            )),
+            _ => None,
+        };
+        if let Some(health) = health {
+            let snap = params.snap.clone();
+            task.with_commit(move |tx| put_health(tx, &snap, health));
         }
         let attributes = context.attributes();
         if !attributes.is_empty() {
@@ -217,13 +255,19 @@ impl TaskKind for RunHook {
     fn perform(&self, task: &TaskContext) -> Result<Outcome, TaskError> {
         let mut params: HookParams = task.params()?;
         if params.snap == *system::STORED {
-            return system::perform(task, &params).map(|()| Outcome::Done);
+            return system::perform(task, &params, &self.0.dirs).map(|()| Outcome::Done);
         }
         self.0.give_cookie(task, &params.snap)?;
         // Only what a request has set asks for the hook.
         params.optional |= params.hook == "configure" && params.patch.is_empty();
         match self.0.run_hook(task, &params, &params.hook) {
             Ok(context) => Self::keep(task, &params, &context)?,
+            Err(error) if params.hook == CHECK_HEALTH && !task.is_aborted() => {
+                let health = unsaid(task, "snapd-hook-failed", "hook failed");
+                let snap = params.snap.clone();
+                task.store().commit(move |tx| put_health(tx, &snap, health))?;
+                return Err(error);
+            }
             Err(error) if is_forgiven(&params) && !task.is_aborted() => {
                 task.error(format!("ignoring failure in hook {:?}: {error}", params.hook));
             }
@@ -239,6 +283,9 @@ impl TaskKind for RunHook {
     fn undo(&self, task: &TaskContext) -> Result<(), TaskError> {
         let params: HookParams = task.params()?;
         if let Some(before) = task.memory::<Value>(BEFORE) {
+            if params.snap == *system::STORED {
+                system::undo(task, &self.0.dirs)?;
+            }
             let snap = params.snap.clone();
             task.with_commit(move |tx| match before {
                 Value::Null => tx.delete_config(&snap),

@@ -1,6 +1,6 @@
 //! Configuration of snaps and of the system, hooks, cookies, and `snapctl`.
 
-mod config;
+pub mod config;
 mod context;
 mod cookies;
 mod hooks;
@@ -103,6 +103,7 @@ impl Settings {
             })?;
             record.name.clone()
         };
+        config::check(name.as_str(), &patch).map_err(|error| Fault::bad(error.to_string()))?;
         let text = name.as_str();
         let mut plan = Plan::new("configure-snap", format!("Change configuration of {text:?} snap"));
         plan.then(PlannedTask::new(

@@ -9,6 +9,8 @@ use crate::events::Bus;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+mod snapctl;
+
 const LAUNCHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/launcher");
 
 /// A snap with hooks (scripts that get the root as `$1`), and everything that runs them.
@@ -134,6 +136,15 @@ impl Board {
         self.ctl("", words).await.expect_err("refused")
     }
 
+    /// The cookie that the waiting hook was given.
+    async fn cookie(&self) -> String {
+        eventually("the hook runs", || {
+            self.file("cookie").is_some_and(|cookie| cookie.ends_with('\n'))
+        })
+        .await;
+        self.file("cookie").expect("a cookie").trim().to_owned()
+    }
+
     fn file(&self, name: &str) -> Option<String> {
         std::fs::read_to_string(self.root.path().join(name)).ok()
     }
@@ -165,11 +176,7 @@ async fn what_a_hook_sets_is_seen_by_it_and_kept_only_if_it_succeeds() {
             .expect("a plan");
         assert_eq!(plan.summary, "Change configuration of \"cf\" snap");
         let id = board.engine.submit(plan).await.expect("submitted");
-        eventually("the hook runs", || {
-            board.file("cookie").is_some_and(|cookie| cookie.ends_with('\n'))
-        })
-        .await;
-        let cookie = board.file("cookie").expect("a cookie").trim().to_owned();
+        let cookie = board.cookie().await;
         assert_eq!(board.settings.cookie_owner(&cookie), SnapName::new("cf").ok());
         board.ctl(&cookie, "set b=2").await.expect("set");
         let seen = board.ctl(&cookie, "get a b").await.expect("seen");
@@ -304,134 +311,74 @@ async fn configuration_is_read_and_set_over_the_requests() {
 }
 
 #[tokio::test]
-async fn snapctl_prints_what_scripts_know() {
-    // contract: confinement, section 7
-    let board = board(&[]);
-    for words in [
-        "set str=abc num=5 flt=1.5 boolv=true",
-        "set doc={\"a\":1} arr=[1] big=12345678901234567890",
-    ] {
-        assert_eq!(board.printed(words).await, "", "{words}");
-    }
-    for (words, out) in [
-        ("get str", "abc\n"),
-        ("get num", "5\n"),
-        ("get flt", "1.5\n"),
-        ("get boolv", "true\n"),
-        ("get big", "12345678901234567890\n"),
-        ("get missing", "\n"),
-        ("get doc.missing", "\n"),
-        ("get doc", "{\n\t\"a\": 1\n}\n"),
-        ("get -d missing", "{}\n"),
-        ("get -d doc.a", "{\n\t\"doc.a\": 1\n}\n"),
-        ("get num str nosuch", "{\n\t\"num\": 5,\n\t\"str\": \"abc\"\n}\n"),
-        ("get -t str", "\"abc\"\n"),
-        ("get -t num", "5\n"),
-        ("get -t missing", "null\n"),
-    ] {
-        assert_eq!(board.printed(words).await, out, "{words}");
-    }
-    board.printed("set -s k=5").await;
-    assert_eq!(board.printed("get -t k").await, "\"5\"\n");
-    board.printed("set -t k=5").await;
-    assert_eq!(board.printed("get -t k").await, "5\n");
-    board.printed("set k!").await;
-    assert_eq!(board.printed("get k").await, "\n");
-    board.printed("unset str missing").await;
-    assert_eq!(board.printed("get str").await, "\n");
-    // Wrong keys drop the command silently.
-    for words in ["set a..b=1", "set Bad_Key=1", "set num.sub=1"] {
-        assert_eq!(board.printed(words).await, "", "{words}");
-    }
-    assert_eq!(board.printed("get num").await, "5\n");
-}
-
-#[tokio::test]
-async fn snapctl_refuses_in_the_words_of_the_contract() {
-    // contract: confinement, section 7
-    let board = board(&[]);
-    board.printed("set str=abc").await;
-    for (words, text) in [
-        ("get", "get which option?"),
-        ("get -x", "unknown flag `x'"),
-        ("get --version", "unknown flag `version'"),
-        ("get -d -t x", "cannot use -d and -t together"),
-        ("get Bad_Key", "invalid option name: \"Bad_Key\""),
-        ("get a..b", "invalid option name: \"\""),
-        ("get j.k.0", "invalid option name: \"0\""),
-        ("get str.sub", "snap \"cf\" option \"str\" is not a map"),
+async fn what_cannot_be_kept_is_refused_before_anything_runs() {
+    let board = board(&[("configure", "exit 0")]);
+    let deep = (0..80).fold(json!(1), |inner, _| json!([inner]));
+    for (patch, text) in [
+        (json!({"q": 1, "q.r": 2}), "snap \"cf\" option \"q\" is not a map"),
+        (json!({"Bad_Key": 1}), "invalid option name: \"Bad_Key\""),
         (
-            "get :plug x",
-            "interface attributes can only be read during the execution of interface hooks",
-        ),
-        ("set", "set which option?"),
-        ("set nokey", "invalid parameter: \"nokey\" (want key=value)"),
-        ("set -s -t k=1", "cannot use -t and -s together"),
-        ("unset", "unset which option?"),
-        (
-            "is-connected",
-            "the required argument `<plug|slot>` was not provided",
+            json!({"a": deep}),
+            "snap \"cf\" option \"a\" is nested more than 64 levels deep: make it flatter",
         ),
         (
-            "is-connected nosuch",
-            "snap \"cf\" has no plug or slot named \"nosuch\"",
-        ),
-        ("services cf.nosuch", "unknown service: \"cf.nosuch\""),
-        ("services other.snap", "unknown service: \"other.snap\""),
-        (
-            "start",
-            "the required argument `<service> (at least 1 argument)` was not provided",
+            json!({"a": "x".repeat(2 << 20)}),
+            "the configuration of snap \"cf\" would be larger than 1048576 bytes: keep large data in files",
         ),
     ] {
-        assert_eq!(board.refused(words).await, text, "{words}");
+        let patch = patch.as_object().cloned().expect("a map");
+        let fault = board.settings.plan_configure("cf", patch).expect_err(text);
+        assert_eq!(
+            (fault.kind, fault.message.as_str()),
+            (ErrorKind::BadRequest, text)
+        );
     }
-    let json_error = board.refused("set -t k=abc").await;
-    assert!(json_error.starts_with("failed to parse JSON: "), "{json_error}");
-    let unknown = board.refused("nosuch").await;
+    // What only the present configuration shows is the change's error (contract: v2, section 7).
+    board.configure(json!({"s": "scalar"})).await;
+    let change = board.configure(json!({"s.below": 1})).await;
     assert!(
-        unknown.starts_with("Unknown command `nosuch'. Please specify one command of: "),
-        "{unknown}"
+        change
+            .error_text()
+            .is_some_and(|text| text.contains("snap \"cf\" option \"s\" is not a map"))
     );
-    let line = board.refused("line nosuch 1").await;
-    assert!(line.contains("nothing named \"nosuch\" is connected"), "{line}");
 }
 
 #[tokio::test]
-async fn users_other_than_root_may_only_look() {
+async fn system_options_say_what_comes_of_them() {
     let board = board(&[]);
-    let ask = async |who: &Requester, words: &[&str]| {
-        let args: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        board.settings.snapctl(who, "", &args).await
+    let set = async |patch: Value| {
+        let patch = patch.as_object().cloned().expect("a map");
+        board
+            .done(board.settings.plan_configure("system", patch).expect("a plan"))
+            .await
     };
-    let user = Requester {
-        uid: Some(12345),
-        role: Role::Nobody,
-        ..root()
-    };
-    let fault = ask(&user, &["set", "a=1"]).await.expect_err("refused");
+    let change = set(json!({
+        "refresh": {"retain": 4, "metered": "hold"},
+        "proxy.http": "http://proxy",
+        "system.hostname": "elsewhere",
+    }))
+    .await;
+    assert_eq!(change.shown_status(), TaskStatus::Done);
+    let log = change.tasks[0].log.join("\n");
+    for told in [
+        "kept, without effect until this agent refreshes snaps by itself: refresh.metered",
+        "kept, without effect until this agent asks servers for something: proxy.http",
+        "system.hostname and system.timezone are kept; they are set where the agent runs as root on its own host",
+    ] {
+        assert!(log.contains(told), "{told}: {log}");
+    }
+    assert!(!log.contains("retain"), "{log}");
+    let keys = [String::from("refresh.retain"), String::from("system.hostname")];
+    let values = board.settings.configuration("system", &keys).expect("values");
     assert_eq!(
-        (fault.kind, fault.message.as_str()),
-        (
-            ErrorKind::Forbidden,
-            "cannot use \"set\" with uid 12345, try with sudo"
-        )
+        Value::Object(values),
+        json!({"refresh.retain": 4, "system.hostname": "elsewhere"})
     );
-    let fault = ask(&user, &["nosuch"])
-        .await
-        .expect_err("the user is looked at first");
-    assert_eq!(
-        fault.message,
-        "cannot use \"nosuch\" with uid 12345, try with sudo"
-    );
-    assert!(ask(&user, &["get", "a"]).await.is_ok());
-    let nobody = Requester { snap: None, ..root() };
-    let fault = ask(&nobody, &["get", "a"]).await.expect_err("no snap");
-    assert_eq!(
-        fault.message,
-        "cannot invoke snapctl operation commands (here \"get\") from outside of a snap"
-    );
-    assert!(ask(&nobody, &["get", "--help"]).await.is_ok());
-    assert!(ask(&nobody, &["-h"]).await.is_ok());
+    // One wrong option, and none is set.
+    let change = set(json!({"refresh.retain": 5, "refresh.hold": "tomorrow"})).await;
+    assert_eq!(change.shown_status(), TaskStatus::Error);
+    let values = board.settings.configuration("core", &keys[..1]).expect("values");
+    assert_eq!(Value::Object(values), json!({"refresh.retain": 4}));
 }
 
 #[tokio::test]

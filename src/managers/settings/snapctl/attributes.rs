@@ -24,8 +24,8 @@ fn ends<'c>(caller: &'c Caller<'_>, word: &str, refusal: &str) -> Result<&'c Hoo
 pub(super) fn get(caller: &Caller<'_>, flags: &Flags, word: &str) -> Result<SnapctlOutput, Fault> {
     let refusal = "interface attributes can only be read during the execution of interface hooks";
     let ends = ends(caller, word, refusal)?;
+    flags.not_both("plug", "slot")?;
     let own = match (flags.has("plug"), flags.has("slot")) {
-        (true, true) => return Err(Fault::bad("cannot use --plug and --slot together")),
         (false, false) => true,
         (plug, _) => plug == ends.is_plug,
     };
@@ -70,10 +70,13 @@ pub(super) fn set(
         ));
     }
     if let Some(name) = set.keys().find(|name| ends.fixed.contains_key(*name)) {
-        return Err(Fault::bad(format!("attribute {name:?} cannot be overwritten")));
+        return Err(Fault::bad(format!(
+            "cannot set attribute: attribute {name:?} cannot be overwritten"
+        )));
     }
     if let Some(hook) = &caller.hook {
-        hook.set_attributes(set);
+        hook.set_attributes(set)
+            .map_err(|error| Fault::bad(error.to_string()))?;
     }
     Ok(SnapctlOutput::default())
 }

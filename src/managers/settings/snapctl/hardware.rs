@@ -1,6 +1,6 @@
 //! `line` and `led`: the hardware that is connected to the snap's own plugs.
 
-use super::{Caller, Flags, SnapctlOutput};
+use super::{Caller, Flags, SnapctlOutput, required};
 use crate::domain::requester::Transport;
 use crate::domain::{ErrorKind, Fault, PlugRef, Requester};
 use crate::managers::settings::Settings;
@@ -81,7 +81,7 @@ impl Settings {
 }
 
 fn missing(command: &str) -> Fault {
-    Fault::bad(format!("the required argument `<{command}>` was not provided"))
+    required(&format!("<{command}>"))
 }
 
 fn name_and_action<'f>(flags: &'f Flags, command: &str) -> Result<(&'f str, Option<&'f str>), Fault> {

@@ -2,15 +2,21 @@
 //! section 7).
 
 mod attributes;
+mod commands;
+mod connected;
+mod device;
 mod flags;
 mod hardware;
+mod health;
 mod options;
+mod refresh;
 mod services;
 
 use super::Settings;
 use super::context::HookContext;
 use crate::domain::requester::Role;
 use crate::domain::{ErrorKind, Fault, Requester, SnapName};
+use commands::{COMMANDS, Command};
 use flags::Flags;
 use std::sync::Arc;
 
@@ -45,71 +51,12 @@ pub(super) struct Caller<'a> {
     pub who: &'a Requester,
 }
 
-/// One command.
-struct Command {
-    name: &'static str,
-    /// Users other than root may use it.
-    for_all: bool,
-    usage: &'static str,
+impl Caller<'_> {
+    /// The hook of that name calls.
+    fn is_hook(&self, name: &str) -> bool {
+        self.hook.as_ref().is_some_and(|hook| hook.hook == name)
+    }
 }
-
-const COMMANDS: [Command; 11] = [
-    Command {
-        name: "events",
-        for_all: true,
-        usage: "events [PLUG]\n\nPrint what happens at the hardware that is connected to the snap's plugs.\n",
-    },
-    Command {
-        name: "get",
-        for_all: true,
-        usage: "get [-d] [-t] KEY...\n\nPrint configuration of the snap.\n",
-    },
-    Command {
-        name: "is-connected",
-        for_all: true,
-        usage: "is-connected PLUG|SLOT\n\nEnd with 0 if the plug or slot is connected, else with 1.\n",
-    },
-    Command {
-        name: "led",
-        for_all: true,
-        usage: "led NAME [on|off|BRIGHTNESS|blink [ON-MS OFF-MS]]\n\nShow or light a connected LED, by its plug or its own name.\n",
-    },
-    Command {
-        name: "line",
-        for_all: true,
-        usage: "line NAME [0|1|watch]\n\nShow, set or watch a connected line, by its plug or its own name.\n",
-    },
-    Command {
-        name: "restart",
-        for_all: false,
-        usage: "restart [--reload] SERVICE...\n\nRestart services of the snap.\n",
-    },
-    Command {
-        name: "services",
-        for_all: true,
-        usage: "services [SERVICE...]\n\nList services of the snap.\n",
-    },
-    Command {
-        name: "set",
-        for_all: false,
-        usage: "set [-s] [-t] KEY=VALUE... [KEY!...]\n\nSet configuration of the snap.\n",
-    },
-    Command {
-        name: "start",
-        for_all: false,
-        usage: "start [--enable] SERVICE...\n\nStart services of the snap.\n",
-    },
-    Command {
-        name: "stop",
-        for_all: false,
-        usage: "stop [--disable] SERVICE...\n\nStop services of the snap.\n",
-    },
-    Command {
-        name: "unset",
-        for_all: false,
-        usage: "unset KEY...\n\nTake configuration of the snap away.\n",
-    },
-];
 
 impl Settings {
     /// Does what a snap's process asks for. `who` must have been recognised by `cookie`.
@@ -140,47 +87,34 @@ impl Settings {
         };
         let hook = self.context(cookie).filter(|context| context.snap == snap);
         let caller = Caller { snap, hook, who };
+        let flags = Flags::read(rest, command.flags)?;
         match command.name {
-            "get" => self.get(&caller, &Flags::read(rest, &["d", "t"], &["slot", "plug"])?),
-            "set" => {
-                self.set(&caller, &Flags::read(rest, &["s", "t"], &["slot", "plug"])?)
-                    .await
-            }
-            "unset" => self.unset(&caller, &Flags::read(rest, &[], &[])?).await,
-            "is-connected" => self.is_connected(&caller, &Flags::read(rest, &[], &[])?),
-            "services" => self.list_services(&caller, &Flags::read(rest, &[], &[])?),
-            "start" => {
-                self.control(&caller, "start", &Flags::read(rest, &[], &["enable"])?)
-                    .await
-            }
-            "stop" => {
-                self.control(&caller, "stop", &Flags::read(rest, &[], &["disable"])?)
-                    .await
-            }
-            "restart" => {
-                self.control(&caller, "restart", &Flags::read(rest, &[], &["reload"])?)
-                    .await
-            }
-            "line" => self.line(&caller, &Flags::read(rest, &[], &[])?),
-            "led" => self.led(&caller, &Flags::read(rest, &[], &[])?),
+            "get" => self.get(&caller, &flags),
+            "set" => self.set(&caller, &flags).await,
+            "unset" => self.unset(&caller, &flags).await,
+            "is-connected" => self.is_connected(&caller, &flags),
+            "services" => self.list_services(&caller, &flags),
+            "start" | "stop" | "restart" => self.control(&caller, command.name, &flags).await,
+            "set-health" => self.set_health(&caller, &flags).await,
+            "refresh" => refresh::refresh(&caller, &flags),
+            "line" => self.line(&caller, &flags),
+            "led" => self.led(&caller, &flags),
+            "system-mode" => Ok(self.system_mode()),
+            "model" => Err(device::model(&caller)),
+            "mount" => Err(device::mount(&caller, &flags)),
+            "umount" => Err(device::umount(&flags)),
+            "kmod" => Err(device::kmod(&flags)),
+            "reboot" => Err(device::reboot()),
+            "fde-setup-request" | "fde-setup-result" => Err(device::encryption(command.name)),
             // The client reads the stream itself.
             _ => Err(Fault::bad("events are read from the event stream, not by a call")),
         }
     }
+}
 
-    fn is_connected(&self, caller: &Caller<'_>, flags: &Flags) -> Result<SnapctlOutput, Fault> {
-        let [name] = flags.words.as_slice() else {
-            return Err(Fault::bad("the required argument `<plug|slot>` was not provided"));
-        };
-        match self.interfaces.is_connected(&caller.snap, name) {
-            Some(true) => Ok(SnapctlOutput::default()),
-            Some(false) => Ok(SnapctlOutput::exit(1)),
-            None => Err(Fault::bad(format!(
-                "snap {:?} has no plug or slot named {name:?}",
-                caller.snap.as_str()
-            ))),
-        }
-    }
+/// A word that must be there.
+fn required(what: &str) -> Fault {
+    Fault::bad(format!("the required argument `{what}` was not provided"))
 }
 
 /// Usage needs neither a context nor rights.
@@ -222,7 +156,11 @@ fn is_own_user(who: &Requester) -> bool {
 }
 
 fn unknown(name: &str) -> Fault {
-    let mut names: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
+    if let Some(flag) = name.strip_prefix("--").or_else(|| name.strip_prefix('-')) {
+        return flags::unknown(flag);
+    }
+    let listed = COMMANDS.iter().filter(|command| command.listed);
+    let mut names: Vec<&str> = listed.map(|command| command.name).collect();
     let last = names.pop().unwrap_or_default();
     Fault::bad(format!(
         "Unknown command `{name}'. Please specify one command of: {} or {last}",

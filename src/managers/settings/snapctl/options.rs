@@ -20,21 +20,13 @@ impl Settings {
     fn document(&self, caller: &Caller<'_>) -> Value {
         match &caller.hook {
             Some(hook) => hook.document(),
-            None => {
-                let world = self.store.world();
-                world
-                    .config
-                    .get(&caller.snap)
-                    .map_or(Value::Null, |known| Value::clone(known))
-            }
+            None => config::document(&self.store.world(), &caller.snap),
         }
     }
 
     pub(super) fn get(&self, caller: &Caller<'_>, flags: &Flags) -> Result<SnapctlOutput, Fault> {
         let (as_document, typed) = (flags.has("d"), flags.has("t"));
-        if as_document && typed {
-            return Err(Fault::bad("cannot use -d and -t together"));
-        }
+        flags.not_both("d", "t")?;
         let keys = &flags.words;
         match keys.first() {
             None => return Err(Fault::bad("get which option?")),
@@ -60,9 +52,7 @@ impl Settings {
 
     pub(super) async fn set(&self, caller: &Caller<'_>, flags: &Flags) -> Result<SnapctlOutput, Fault> {
         let (as_string, typed) = (flags.has("s"), flags.has("t"));
-        if as_string && typed {
-            return Err(Fault::bad("cannot use -t and -s together"));
-        }
+        flags.not_both("t", "s")?;
         if flags.words.is_empty() {
             return Err(Fault::bad("set which option?"));
         }
@@ -82,28 +72,21 @@ impl Settings {
         self.store_patch(caller, patch).await
     }
 
-    /// Keeps a patch: in the hook until it succeeds, else at once. As the contract has it, one wrong key drops the
-    /// whole command silently.
+    /// Keeps a patch, whole or not at all: in the hook until it succeeds, else at once.
     async fn store_patch(
         &self,
         caller: &Caller<'_>,
         patch: Map<String, Value>,
     ) -> Result<SnapctlOutput, Fault> {
         if let Some(hook) = &caller.hook {
-            if let Err(error) = hook.patch(&patch) {
-                log::info!("snap {} sets nothing: {error}", caller.snap);
-            }
+            hook.patch(&patch).map_err(|error| refused(&error))?;
             return Ok(SnapctlOutput::default());
         }
         let snap: SnapName = caller.snap.clone();
         let patched = self
             .store
             .commit_async(move |tx| {
-                let document = tx
-                    .world()
-                    .config
-                    .get(&snap)
-                    .map_or(Value::Null, |known| Value::clone(known));
+                let document = config::document(tx.world(), &snap);
                 match config::patch(snap.as_str(), &document, &patch) {
                     Ok(patched) if patched == document => Ok(()),
                     Ok(patched) => tx.put_config(&snap, patched),
@@ -112,15 +95,13 @@ impl Settings {
             })
             .await;
         match patched {
-            Ok(()) => {}
-            Err(StoreError::Refused(reason)) => log::info!("snap {} sets nothing: {reason}", caller.snap),
-            Err(error) => return Err(Fault::internal(error.to_string())),
+            Ok(()) => Ok(SnapctlOutput::default()),
+            Err(StoreError::Refused(reason)) => Err(Fault::bad(reason)),
+            Err(error) => Err(Fault::internal(error.to_string())),
         }
-        Ok(SnapctlOutput::default())
     }
 }
 
-/// One value as `get` prints it: text as it is, everything else as JSON; nothing for what is not there.
 /// `key=value` words; `key!` is null.
 fn assignments(words: &[String], as_string: bool, typed: bool) -> Result<Map<String, Value>, Fault> {
     let mut patch = Map::new();
@@ -131,13 +112,13 @@ fn assignments(words: &[String], as_string: bool, typed: bool) -> Result<Map<Str
         }
         let (key, text) = word
             .split_once('=')
-            .filter(|(key, _)| !key.is_empty())
             .ok_or_else(|| Fault::bad(format!("invalid parameter: {word:?} (want key=value)")))?;
         patch.insert(key.to_owned(), parsed(text, as_string, typed)?);
     }
     Ok(patch)
 }
 
+/// One value as `get` prints it: text as it is, everything else as JSON; nothing for what is not there.
 pub(super) fn shown(value: Option<Value>, typed: bool) -> String {
     match value {
         None if typed => String::from("null"),
@@ -154,6 +135,32 @@ fn parsed(text: &str, as_string: bool, typed: bool) -> Result<Value, Fault> {
     match serde_json::from_slice(text.as_bytes()) {
         Ok(value) => Ok(value),
         Err(_) if !typed => Ok(Value::String(text.to_owned())),
-        Err(error) => Err(Fault::bad(format!("failed to parse JSON: {error}"))),
+        Err(error) => Err(Fault::bad(format!(
+            "failed to parse JSON: {}",
+            reason(text, &error)
+        ))),
+    }
+}
+
+/// What is wrong with a text that should be JSON, in the words that scripts know.
+fn reason(text: &str, error: &serde_json::Error) -> String {
+    if error.is_eof() {
+        return String::from("unexpected end of JSON input");
+    }
+    let line = text
+        .lines()
+        .nth(error.line().saturating_sub(1))
+        .unwrap_or_default();
+    let at = error.column().saturating_sub(1);
+    let found = line.get(at..).and_then(|rest| rest.chars().next());
+    let told = error.to_string();
+    match found {
+        Some(found) if told.starts_with("trailing characters") => {
+            format!("invalid character {found:?} after top-level value")
+        }
+        Some(found) if told.starts_with("expected value") => {
+            format!("invalid character {found:?} looking for beginning of value")
+        }
+        _ => told,
     }
 }

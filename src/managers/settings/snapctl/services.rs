@@ -1,9 +1,13 @@
 //! `services`, `start`, `stop` and `restart`.
 
-use super::{Caller, Flags, SnapctlOutput};
+use super::{Caller, Flags, SnapctlOutput, required};
 use crate::domain::Fault;
 use crate::managers::services::{Action, AppView, ControlRequest};
 use crate::managers::settings::Settings;
+use std::time::Duration;
+
+/// How long a command waits for services: half of what a configure hook has (contract: confinement, section 7).
+const PATIENCE: Duration = Duration::from_secs(150);
 
 impl Settings {
     /// The caller's services of these names (`SNAP` or `SNAP.APP`); none means all.
@@ -29,10 +33,11 @@ impl Settings {
         let mut rows = vec![["Service", "Startup", "Current", "Notes"].map(String::from)];
         for view in views {
             let status = view.status.unwrap_or_default();
-            let notes: Vec<String> = view
-                .activators
-                .iter()
-                .map(|activator| format!("{}-activated", activator.kind))
+            let of_user = view.of_user.then(|| String::from("user"));
+            let activators = view.activators.iter();
+            let notes: Vec<String> = of_user
+                .into_iter()
+                .chain(activators.map(|activator| format!("{}-activated", activator.kind)))
                 .collect();
             rows.push([
                 format!("{}.{}", view.snap, view.name),
@@ -55,9 +60,7 @@ impl Settings {
         flags: &Flags,
     ) -> Result<SnapctlOutput, Fault> {
         if flags.words.is_empty() {
-            return Err(Fault::bad(
-                "the required argument `<service> (at least 1 argument)` was not provided",
-            ));
+            return Err(required("<service> (at least 1 argument)"));
         }
         let views = self.own_services(caller, &flags.words)?;
         let action = Action::parse(word).ok_or_else(|| Fault::bad("unknown action"))?;
@@ -69,28 +72,37 @@ impl Settings {
             reload: flags.has("reload"),
         })?;
         // From the configure hook the work is queued after it (contract: confinement, section 7).
-        if let Some(hook) = caller.hook.as_ref().filter(|hook| hook.hook == "configure") {
-            for task in plan.tasks {
-                hook.queue(task);
-            }
+        if let Some(hook) = caller.hook.as_ref().filter(|_| caller.is_hook("configure")) {
+            hook.queue(plan.tasks)?;
             return Ok(SnapctlOutput::default());
         }
         let names: Vec<String> = views.into_iter().map(|view| view.name).collect();
-        match action {
-            Action::Start => self.services.start(&caller.snap, &names).await?,
-            Action::Stop => self.services.stop(&caller.snap, &names).await?,
-            Action::Restart if flags.has("reload") => self.services.reload(&caller.snap, &names).await?,
-            Action::Restart => self.services.restart(&caller.snap, &names).await?,
-        }
         let enabled = match action {
             Action::Start if flags.has("enable") => Some(true),
             Action::Stop if flags.has("disable") => Some(false),
             _ => None,
         };
-        if let Some(enabled) = enabled {
-            self.services.set_enabled(&caller.snap, names, enabled).await?;
+        let (services, snap, reload) = (self.services.clone(), caller.snap.clone(), flags.has("reload"));
+        // What was begun goes on when nobody waits for it any more.
+        let work = tokio::spawn(async move {
+            match action {
+                Action::Start => services.start(&snap, &names).await?,
+                Action::Stop => services.stop(&snap, &names).await?,
+                Action::Restart if reload => services.reload(&snap, &names).await?,
+                Action::Restart => services.restart(&snap, &names).await?,
+            }
+            match enabled {
+                Some(enabled) => services.set_enabled(&snap, names, enabled).await,
+                None => Ok(()),
+            }
+        });
+        match tokio::time::timeout(PATIENCE, work).await {
+            Err(_) => Err(Fault::bad(format!("{word} command is taking too long"))),
+            Ok(Err(_)) => Err(Fault::internal(
+                "the agent failed over it; its journal has the reason",
+            )),
+            Ok(Ok(done)) => done.map(|()| SnapctlOutput::default()),
         }
-        Ok(SnapctlOutput::default())
     }
 }
 
