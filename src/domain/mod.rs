@@ -28,7 +28,7 @@ pub use finding::Finding;
 pub use ids::{ChangeId, TaskId};
 pub use interface::{ConnRef, PlugRef, SlotRef};
 pub use names::SnapName;
-pub use record::{ConnectionRecord, FileIdentity, RevisionRecord, SnapRecord};
+pub use record::{AliasTarget, Aliases, ConnectionRecord, FileIdentity, RevisionRecord, SnapRecord};
 pub use requester::Requester;
 pub use revision::Revision;
 pub use snap::SnapInfo;

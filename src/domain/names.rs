@@ -146,6 +146,13 @@ pub fn is_app_name(text: &str) -> bool {
     text.len() <= 256 && dashed(text, alphanumeric, alphanumeric)
 }
 
+/// Names of aliases: `^[a-zA-Z0-9][-_.a-zA-Z0-9]*$`. They are names of files, too.
+pub fn is_alias(text: &str) -> bool {
+    text.len() <= 200
+        && text.bytes().next().is_some_and(alphanumeric)
+        && text.bytes().all(|b| alphanumeric(b) || b"-_.".contains(&b))
+}
+
 /// The name of an app's command or a service as people write it: `snap` when the app has its snap's name,
 /// else `snap.app`.
 pub fn app_command(snap: &str, app: &str) -> String {
@@ -186,5 +193,20 @@ mod tests {
         assert!(is_interface_word("bcm-gpio-17"));
         assert!(!is_interface_word("1a") && !is_interface_word("a-") && !is_interface_word("A"));
         assert!(is_app_name("Web2-x") && !is_app_name("a.b") && !is_app_name(""));
+        assert!(is_alias("a") && is_alias("G_x.y-2") && is_alias("7z."));
+        for bad in [
+            "",
+            ".",
+            "..",
+            "-a",
+            "_a",
+            "a/b",
+            "a b",
+            "ä",
+            "a\n",
+            &"a".repeat(201),
+        ] {
+            assert!(!is_alias(bad), "{bad:?}");
+        }
     }
 }

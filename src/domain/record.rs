@@ -3,6 +3,7 @@
 use super::hardware::Direction;
 use super::{Attrs, ConnRef, Revision, SnapInfo, SnapName, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,6 +32,47 @@ pub struct RevisionRecord {
     pub info: Arc<SnapInfo>,
 }
 
+/// What one alias of a snap leads to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AliasTarget {
+    /// The app that an operator has given the alias.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manual: Option<String>,
+    /// The app that the snap's declaration gives it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto: Option<String>,
+}
+
+/// The aliases of a snap (contract: snaps-and-assertions, section 4).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Aliases {
+    pub targets: BTreeMap<String, AliasTarget>,
+    /// The automatic ones are not in force.
+    pub auto_disabled: bool,
+}
+
+impl Aliases {
+    /// The app that an alias leads to at present: the manual one, else the automatic one unless those are disabled.
+    pub fn effective<'a>(&self, target: &'a AliasTarget) -> Option<&'a str> {
+        let auto = target.auto.as_deref().filter(|_| !self.auto_disabled);
+        target.manual.as_deref().or(auto)
+    }
+
+    /// Every alias that is in force, with its app.
+    pub fn in_force(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.targets
+            .iter()
+            .filter_map(|(alias, target)| Some((alias.as_str(), self.effective(target)?)))
+    }
+
+    /// Nothing is kept of aliases.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// One installed snap.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SnapRecord {
@@ -56,6 +98,8 @@ pub struct SnapRecord {
     /// Services that the operator disabled.
     #[serde(default)]
     pub disabled_services: Vec<String>,
+    #[serde(default, skip_serializing_if = "Aliases::is_default")]
+    pub aliases: Aliases,
 }
 
 impl SnapRecord {

@@ -7,6 +7,7 @@ use crate::domain::{Change, ChangeId, PlannedTask, Progress, Task, TaskId, Times
 use crate::store::{Store, StoreError, Tx, World};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -176,17 +177,29 @@ impl TaskContext {
     pub fn remember(&self, key: &str, value: impl Serialize) -> Result<(), TaskError> {
         let value = serde_json::to_value(value).map_err(|error| TaskError::new(error.to_string()))?;
         let (change, task, key) = (self.change, self.task.id, key.to_owned());
-        self.store.commit(move |tx| {
-            let Some(known) = tx.world().change(change) else {
-                return Ok(());
-            };
-            let mut known = Change::clone(known);
-            if let Some(task) = known.task_mut(task) {
-                task.memory.insert(key, value);
-            }
-            tx.put_change(known)
-        })?;
+        self.store.commit(move |tx| keep(tx, change, task, key, value))?;
         Ok(())
+    }
+
+    /// Commits a mutation of the store at once, and keeps what it answers with the task: for what others must see
+    /// before the effect begins. Done once: a later run gets the answer that was kept.
+    pub fn commit_first<T: Serialize + DeserializeOwned + Send + 'static>(
+        &self,
+        key: &str,
+        effect: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, TaskError> {
+        if let Some(kept) = self.memory(key) {
+            return Ok(kept);
+        }
+        let (change, task, key) = (self.change, self.task.id, key.to_owned());
+        let answer = self.store.commit(move |tx| {
+            let answer = effect(tx)?;
+            let value =
+                serde_json::to_value(&answer).map_err(|error| StoreError::Encoding(error.to_string()))?;
+            keep(tx, change, task, key, value)?;
+            Ok(answer)
+        })?;
+        Ok(answer)
     }
 
     /// A value that was kept by an earlier run, by `perform` for `undo`, or by this run.
@@ -214,6 +227,24 @@ impl TaskContext {
             task
         }));
     }
+}
+
+/// Puts a value into what a task remembers.
+fn keep(
+    tx: &mut Tx<'_>,
+    change: ChangeId,
+    task: TaskId,
+    key: String,
+    value: Value,
+) -> Result<(), StoreError> {
+    let Some(known) = tx.world().change(change) else {
+        return Ok(());
+    };
+    let mut known = Change::clone(known);
+    if let Some(task) = known.task_mut(task) {
+        task.memory.insert(key, value);
+    }
+    tx.put_change(known)
 }
 
 /// A line of a task's log, as the contract shows it.

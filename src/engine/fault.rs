@@ -1,7 +1,7 @@
 //! Named points at which a test kills, fails or hangs the agent. Compiled in with the feature `fault-inject` only.
 //!
-//! `PINION_FAULT=KIND[#N]:POINT[:kill|error|error-always|hang],…` with `PINION_FAULT_STAMP=FILE`: each fault fires once,
-//! at the N-th pass of its point, and FILE with its number is made before it does. `PINION_PROBES=FILE` collects what the probes say.
+//! `PINION_FAULT=KIND[#N]:POINT[:kill|error|error-always|hang|pause],…` with `PINION_FAULT_STAMP=FILE`: each fault fires once,
+//! at the N-th pass of its point, and FILE with its number is made before it does. A pause lasts until that file is gone. `PINION_PROBES=FILE` collects what the probes say.
 
 /// The points of one run of a handler.
 pub const POINTS: [&str; 4] = ["before", "after-effect", "before-commit", "after-commit"];
@@ -80,6 +80,12 @@ pub fn hit(kind: &str, direction: &str, point: &str) -> Injected {
         }
         match wanted.action.as_str() {
             "error" | "error-always" => return Injected::Error,
+            "pause" => {
+                while wanted.stamp.as_ref().is_some_and(|stamp| stamp.exists()) {
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                }
+                return Injected::Nothing;
+            }
             "hang" => loop {
                 std::thread::park();
             },

@@ -34,10 +34,15 @@ enum Scenario {
     Enable,
     Revert,
     RemoveOne,
+    Alias,
+    AliasOfOld,
+    Unalias,
+    NoAliases,
+    Prefer,
     Remove,
 }
 
-const SCENARIOS: [Scenario; 14] = [
+const SCENARIOS: [Scenario; 19] = [
     Scenario::Seed,
     Scenario::Install,
     Scenario::Connect,
@@ -51,11 +56,20 @@ const SCENARIOS: [Scenario; 14] = [
     Scenario::Enable,
     Scenario::Revert,
     Scenario::RemoveOne,
+    Scenario::Alias,
+    Scenario::AliasOfOld,
+    Scenario::Unalias,
+    Scenario::NoAliases,
+    Scenario::Prefer,
     Scenario::Remove,
 ];
 
 /// Kinds that do something else in these scenarios than in the first one that has them.
-const AGAIN: [(Scenario, &str); 7] = [
+const AGAIN: [(Scenario, &str); 11] = [
+    (Scenario::Update, "set-auto-aliases"),
+    (Scenario::Update, "setup-aliases"),
+    (Scenario::Enable, "setup-aliases"),
+    (Scenario::Disable, "remove-aliases"),
     (Scenario::Disable, "unlink-snap"),
     (Scenario::Enable, "prepare-snap"),
     (Scenario::Enable, "link-snap"),
@@ -81,6 +95,10 @@ async fn lights(client: &Client, body: serde_json::Value) -> Option<String> {
     client.post("/v2/snaps/lights", &body).await.ok()?.change
 }
 
+async fn aliases(client: &Client, body: serde_json::Value) -> Option<String> {
+    client.post("/v2/aliases", &body).await.ok()?.change
+}
+
 fn interfaces(action: &str) -> serde_json::Value {
     json!({
         "action": action,
@@ -95,12 +113,19 @@ impl Scenario {
         match self {
             Self::Seed => &[],
             Self::Install => &[Self::Seed],
-            Self::Connect | Self::Stop | Self::Configure | Self::Update | Self::Switch | Self::Disable => {
+            Self::Connect | Self::Stop | Self::Configure | Self::Switch | Self::Alias | Self::AliasOfOld => {
                 &[Self::Seed, Self::Install]
             }
-            Self::Enable => &[Self::Seed, Self::Install, Self::Disable],
-            Self::Refresh | Self::Revert | Self::RemoveOne => &[Self::Seed, Self::Install, Self::Update],
-            Self::Disconnect | Self::Remove => &[Self::Seed, Self::Install, Self::Connect],
+            // The second revision keeps one alias and loses the other with its app.
+            Self::Update => &[Self::Seed, Self::Install, Self::Alias, Self::AliasOfOld],
+            Self::Disable | Self::Unalias | Self::NoAliases => &[Self::Seed, Self::Install, Self::Alias],
+            Self::Prefer => &[Self::Seed, Self::Install, Self::Alias, Self::NoAliases],
+            Self::Enable => &[Self::Seed, Self::Install, Self::Alias, Self::Disable],
+            Self::Refresh | Self::Revert | Self::RemoveOne => {
+                &[Self::Seed, Self::Install, Self::Alias, Self::Update]
+            }
+            Self::Disconnect => &[Self::Seed, Self::Install, Self::Connect],
+            Self::Remove => &[Self::Seed, Self::Install, Self::Connect, Self::Alias],
         }
     }
 
@@ -143,6 +168,17 @@ impl Scenario {
             Self::Enable => lights(client, json!({"action": "enable"})).await,
             Self::Revert => lights(client, json!({"action": "revert"})).await,
             Self::RemoveOne => lights(client, json!({"action": "remove", "revision": "x1"})).await,
+            Self::Alias => {
+                let alias = json!({"action": "alias", "snap": "lights", "app": "say", "alias": "tell"});
+                aliases(client, alias).await
+            }
+            Self::AliasOfOld => {
+                let alias = json!({"action": "alias", "snap": "lights", "app": "hum", "alias": "sing"});
+                aliases(client, alias).await
+            }
+            Self::Unalias => aliases(client, json!({"action": "unalias", "alias": "tell"})).await,
+            Self::NoAliases => aliases(client, json!({"action": "unalias", "snap": "lights"})).await,
+            Self::Prefer => aliases(client, json!({"action": "prefer", "snap": "lights"})).await,
             Self::Remove => lights(client, json!({"action": "remove"})).await,
         }
     }
@@ -215,6 +251,25 @@ struct Outcome {
     probes: Vec<String>,
 }
 
+/// Aborts a change while its task stands at a pause, and lets the task go on.
+async fn abort_in_the_pause(client: &Client, id: &str, root: &Path) {
+    let stamp = root.join("stamp-0");
+    let begin = Instant::now();
+    while !stamp.exists() {
+        assert!(
+            begin.elapsed() < Duration::from_secs(10),
+            "the pause is not reached"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let path = format!("/v2/changes/{id}");
+    client
+        .post(&path, &json!({"action": "abort"}))
+        .await
+        .expect("the abort");
+    std::fs::remove_file(stamp).expect("the pause ends");
+}
+
 impl Run<'_> {
     /// Starts the agent with the faults, makes the change, starts the agent again if it was killed, waits.
     async fn run(&self) -> Outcome {
@@ -238,6 +293,9 @@ impl Run<'_> {
                     .await
                     .map_or(0, |changes| changes.len());
                 id = self.scenario.act(&client, self.snaps).await.or(id);
+                if self.faults.contains(":pause") {
+                    abort_in_the_pause(&client, id.as_deref().expect("a change"), root.path()).await;
+                }
                 let begin = Instant::now();
                 while begin.elapsed() < Duration::from_secs(10) && !agent.has_ended() {
                     let looked: Result<Vec<Change>, _> = client.read("/v2/changes?select=in-progress").await;
@@ -384,7 +442,8 @@ async fn every_kind_survives_a_kill_at_every_boundary() {
                 .chain(SCENARIOS)
                 .find(|scenario| is_followed(&plans[scenario], &kind))
             else {
-                panic!("{kind} can be undone but no scenario has a task behind it that could fail");
+                runs += abort_runs(&snaps, &kind, scenario, &mut slowest).await;
+                continue;
             };
             runs += undo_runs(
                 &snaps,
@@ -467,6 +526,29 @@ async fn undo_runs(
         runs += 1;
     }
     runs
+}
+
+/// Kills in the undo of a kind whose changes have no other task: the change is aborted while the task runs.
+async fn abort_runs(snaps: &Snaps, kind: &str, scenario: Scenario, slowest: &mut Duration) -> u32 {
+    for point in POINTS {
+        let faults = format!("{kind}:do-after-effect:pause,{kind}:undo-{point}:kill");
+        let outcome = Run {
+            scenario,
+            snaps,
+            faults: faults.clone(),
+        }
+        .run()
+        .await;
+        assert!(outcome.killed, "{faults} was not reached in {scenario:?}");
+        let got: Vec<String> = statuses(&outcome.change)
+            .into_iter()
+            .map(|(_, status)| status)
+            .collect();
+        assert_eq!(got, ["Undone"], "{scenario:?} {faults}: {}", outcome.change.err);
+        hold_against_probes(&faults, &outcome.probes);
+        *slowest = (*slowest).max(outcome.recovery);
+    }
+    POINTS.len() as u32
 }
 
 /// The registered kinds and those that can be undone, as the agent itself says.

@@ -11,6 +11,12 @@ type Files<'a> = &'a [(&'a str, &'a str, bool)];
 const HOOK: &str = "#!/bin/sh\nexit 0\n";
 
 fn lights(version: &str) -> String {
+    // An app that the later versions have no more.
+    let old = if version == "1" {
+        "  hum: {command: bin/say}\n"
+    } else {
+        ""
+    };
     format!(
         "name: lights
 version: '{version}'
@@ -24,7 +30,7 @@ plugs:
 apps:
   lights: {{command: bin/lights, daemon: simple, plugs: [pin]}}
   say: {{command: bin/say}}
-hooks:
+{old}hooks:
   install: {{}}
   configure: {{}}
   check-health: {{}}

@@ -6,6 +6,7 @@ mod demo;
 mod fuzz_corpus;
 mod recovery;
 mod services;
+mod snap_aliases;
 mod snap_cli;
 mod supply_chain;
 mod support;

@@ -1,120 +1,8 @@
 //! The unmodified `snap` command against the daemon. What it must answer is in the contract: v2-observed, section 4
 //! (exit codes, texts) and section 3 (kinds of changes and tasks).
 
-use crate::support::TestDaemon;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use crate::support::snap::{Snap, has_snap, one_line, rows, words};
 use std::time::{Duration, Instant};
-
-/// True where there is a `snap` to drive; says why not otherwise.
-fn has_snap(test: &str) -> bool {
-    let found = Command::new("snap").arg("help").output().is_ok();
-    if !found {
-        println!("skipped: snap_cli::{test}: there is no snap command; tests/run fetches it by apt");
-    }
-    found
-}
-
-/// `snap` on the root of a daemon.
-struct Snap {
-    daemon: TestDaemon,
-}
-
-impl Snap {
-    fn new() -> Self {
-        Self {
-            daemon: TestDaemon::start(),
-        }
-    }
-
-    fn log(&self) -> String {
-        self.daemon.log().join("\n")
-    }
-
-    /// Runs `snap` with the words of `arguments`; its exit code and both outputs.
-    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = Command::new("snap")
-            .args(arguments)
-            .env("SNAPPY_GLOBAL_ROOT", self.daemon.root())
-            .env("HOME", self.daemon.scratch())
-            .env("LC_ALL", "C.UTF-8")
-            .env("TERM", "dumb")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        (status.code().unwrap_or(-1), text(&stdout), text(&stderr))
-    }
-
-    /// Runs `snap`, which must succeed; its standard output.
-    fn good(&self, line: &str) -> String {
-        let (code, stdout, stderr) = self.run(&words(line));
-        assert_eq!(code, 0, "snap {line}: {stdout}{stderr}\n{}", self.log());
-        stdout
-    }
-
-    /// Runs `snap`, which must end with 1 and say `text` on standard error.
-    fn refused(&self, line: &str, text: &str) {
-        let (code, stdout, stderr) = self.run(&words(line));
-        assert_eq!(code, 1, "snap {line}: {stdout}{stderr}");
-        assert!(
-            one_line(&stderr).contains(text),
-            "snap {line}: no {text:?} in {stderr:?}"
-        );
-    }
-
-    /// Packs a snap of these files and answers where it is.
-    fn pack(&self, name: &str, files: &[(&str, &str)]) -> String {
-        let folder = self.daemon.scratch().join("sources").join(name);
-        for (path, text) in files {
-            let path = folder.join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(&path, text).unwrap();
-            if !text.starts_with("name:") {
-                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-            }
-        }
-        let file = self.daemon.scratch().join(format!("{name}.snap"));
-        let packed = Command::new(env!("CARGO_BIN_EXE_pinion"))
-            .arg("pack")
-            .args([&folder, &file])
-            .output()
-            .unwrap();
-        assert!(
-            packed.status.success(),
-            "{}",
-            String::from_utf8_lossy(&packed.stderr)
-        );
-        file.to_string_lossy().into_owned()
-    }
-
-    fn exists(&self, path: &str) -> bool {
-        self.path(path).symlink_metadata().is_ok()
-    }
-
-    fn path(&self, path: &str) -> PathBuf {
-        self.daemon.root().join(path)
-    }
-}
-
-fn words(line: &str) -> Vec<&str> {
-    line.split(' ').collect()
-}
-
-/// `snap` breaks its sentences at the width of the terminal.
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// A table without its spacing, one text per row.
-fn rows(text: &str) -> Vec<String> {
-    text.lines().map(one_line).filter(|row| !row.is_empty()).collect()
-}
 
 const BASE: &str = "name: snug\nversion: 1\ntype: base\nsummary: A base with nothing in it\n";
 const GADGET: &str = "name: bench-pi\ntype: gadget\nversion: 3\nsummary: Two pins\nbase: none\nslots:\n  \
@@ -137,7 +25,7 @@ impl Snap {
 
 #[test]
 fn nothing_installed() {
-    if !has_snap("nothing_installed") {
+    if !has_snap("snap_cli::nothing_installed") {
         return;
     }
     let snap = Snap::new();
@@ -176,7 +64,7 @@ fn nothing_installed() {
 
 #[test]
 fn install_and_remove() {
-    if !has_snap("install_and_remove") {
+    if !has_snap("snap_cli::install_and_remove") {
         return;
     }
     let snap = Snap::new();
@@ -255,7 +143,7 @@ fn install_and_remove() {
 
 #[test]
 fn a_missing_base_is_named() {
-    if !has_snap("a_missing_base_is_named") {
+    if !has_snap("snap_cli::a_missing_base_is_named") {
         return;
     }
     let snap = Snap::new();
@@ -274,7 +162,7 @@ fn a_missing_base_is_named() {
 
 #[test]
 fn connect_and_disconnect() {
-    if !has_snap("connect_and_disconnect") {
+    if !has_snap("snap_cli::connect_and_disconnect") {
         return;
     }
     let snap = Snap::new();
@@ -337,7 +225,7 @@ fn connect_and_disconnect() {
 
 #[test]
 fn abort_takes_back_what_was_done() {
-    if !has_snap("abort_takes_back_what_was_done") {
+    if !has_snap("snap_cli::abort_takes_back_what_was_done") {
         return;
     }
     let snap = Snap::new();

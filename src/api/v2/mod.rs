@@ -1,5 +1,6 @@
 //! snapd's dialect: one JSON envelope, a table of routes, one file per resource (contract: v2 and v2-observed).
 
+mod aliases;
 mod apps;
 mod call;
 mod changes;

@@ -3,8 +3,8 @@
 use super::call::Call;
 use super::envelope::Reply;
 use super::{
-    apps, changes, conf, connections, debug, find, hardware, interfaces, notices, openapi, snap_actions,
-    snapctl, snaps, stream, system, warnings,
+    aliases, apps, changes, conf, connections, debug, find, hardware, interfaces, notices, openapi,
+    snap_actions, snapctl, snaps, stream, system, warnings,
 };
 use crate::access::Access::{self, Authenticated, AuthenticatedOrSnap, Open, OpenOrSnap, SnapOnly};
 use axum::http::Method;
@@ -100,6 +100,9 @@ pub static ROUTES: &[Route] = &[
     route("/v2/sections").get(Open, handler!(find::sections)),
     route("/v2/model").get(Open, handler!(find::model)),
     route("/v2/model/serial").get(Open, handler!(find::serial)),
+    route("/v2/aliases")
+        .get(Open, handler!(aliases::list))
+        .post(Authenticated, handler!(aliases::act)),
     route("/v2/apps")
         .get(Open, handler!(apps::list))
         .post(Authenticated, handler!(apps::control)),

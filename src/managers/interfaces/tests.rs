@@ -77,6 +77,7 @@ pub(super) fn record_of(maker: Maker) -> SnapRecord {
         tracking_channel: String::new(),
         cohort_key: String::new(),
         disabled_services: Vec::new(),
+        aliases: Default::default(),
     }
 }
 

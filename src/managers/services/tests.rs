@@ -54,6 +54,7 @@ fn board(apps: Vec<(AppInfo, &str)>) -> Board {
         tracking_channel: String::new(),
         cohort_key: String::new(),
         disabled_services: Vec::new(),
+        aliases: Default::default(),
     };
     store.commit(move |tx| tx.put_snap(record)).expect("committed");
     let bus = Bus::new(|| Timestamp(0));

@@ -190,6 +190,18 @@ impl Snaps {
                 repair: Repair::Link { link, target },
             });
         }
+        for link in self.alias_links(record) {
+            if !Self::has_alias_link(&link) {
+                let (link, command) = link;
+                found.push(Discrepancy {
+                    what: format!("the alias {} does not lead to {command}", link.display()),
+                    repair: Repair::Link {
+                        link,
+                        target: PathBuf::from(command),
+                    },
+                });
+            }
+        }
         if let Some(info) = record.info() {
             for (path, command) in self.wrapper_paths(info) {
                 if !self.has_wrapper(&path, &command) {
@@ -244,17 +256,20 @@ impl Snaps {
     }
 
     fn stray_wrappers(&self, world: &World, busy: &BTreeSet<&SnapName>, found: &mut Vec<Discrepancy>) {
-        let known: BTreeSet<PathBuf> = world
-            .snaps
-            .values()
-            .filter(|record| record.active)
+        let active = || world.snaps.values().filter(|record| record.active);
+        let wrappers = active()
             .filter_map(|record| record.info())
-            .flat_map(|info| self.wrapper_paths(info))
-            .map(|(path, _)| path)
-            .collect();
+            .flat_map(|info| self.wrapper_paths(info));
+        let aliases = active().flat_map(|record| self.alias_links(record));
+        let known: BTreeSet<PathBuf> = wrappers.chain(aliases).map(|(path, _)| path).collect();
         for path in entries(&self.dirs.snap_bin()) {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let snap = name.split('.').next().unwrap_or_default();
+            // An alias leads to the command that it stands for.
+            let command = std::fs::read_link(&path)
+                .ok()
+                .filter(|target| target.is_relative());
+            let command = command.as_deref().or(path.file_name().map(Path::new));
+            let command = command.unwrap_or(Path::new("")).to_string_lossy();
+            let snap = command.split('.').next().unwrap_or_default();
             if !known.contains(&path) && !busy.iter().any(|busy| busy.as_str() == snap) {
                 found.push(Discrepancy {
                     what: format!("the wrapper {} belongs to no enabled snap", path.display()),

@@ -1,6 +1,7 @@
 //! Installed snaps: their files, what they say of themselves, and the plans and tasks that install, refresh and
 //! remove them.
 
+mod aliases;
 mod container;
 mod copy;
 mod file;
@@ -19,6 +20,7 @@ mod uploads;
 mod view;
 pub mod yaml;
 
+pub use aliases::{AliasStatus, AliasView};
 pub use file::{SnapFileError, read_info};
 pub use inspect::{Discrepancy, Repair};
 pub use plan::{Sideload, SideloadFlags};

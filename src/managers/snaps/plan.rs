@@ -1,6 +1,7 @@
 //! What an install from files comes to: a pure function from the files' content and the world to tasks or an error
 //! (contract: v2, "Sideload" and section 6; v2-observed, section 3).
 
+use super::aliases::rules::in_the_way;
 use super::params::{Before, Flags, Prerequisites, Setup};
 use super::{Device, Snaps, Upload, file, identity};
 use crate::domain::snap::{Confinement, SnapType};
@@ -178,6 +179,13 @@ fn check_together(world: &World, candidates: &[Candidate]) -> Result<(), Fault> 
                 "the files {other:?} and {:?} are both snap {:?}: send one of them",
                 one.original,
                 one.info.name.as_str()
+            )));
+        }
+        if let Some((alias, other)) = in_the_way(world, &one.info.name) {
+            return Err(Fault::bad(format!(
+                "snap {:?} command namespace conflicts with alias {alias:?} for {:?} snap: remove the alias first",
+                one.info.name.as_str(),
+                other.as_str()
             )));
         }
         if one.info.kind == SnapType::Gadget {

@@ -54,6 +54,7 @@ fn record(yaml: &str, numbers: &[u32]) -> SnapRecord {
         tracking_channel: String::new(),
         cohort_key: String::new(),
         disabled_services: Vec::new(),
+        aliases: Default::default(),
     }
 }
 

@@ -90,6 +90,7 @@ fn snap(number: usize, size: &Size, now: Timestamp) -> Result<SnapRecord> {
         tracking_channel: String::new(),
         cohort_key: String::new(),
         disabled_services: Vec::new(),
+        aliases: Default::default(),
     })
 }
 

@@ -4,6 +4,7 @@
 
 pub mod daemon;
 pub mod http;
+pub mod snap;
 pub mod snaps;
 pub mod somebody;
 

@@ -4,8 +4,8 @@
 use crate::access::Access;
 use crate::api::v2::envelope::{Envelope, ErrorBody, code};
 use crate::api::v2::{
-    ROUTES, Route, apps, changes, conf, connections, debug, find, hardware, interfaces, notices, openapi,
-    snap_actions, snapctl, snaps, stream, system, warnings,
+    ROUTES, Route, aliases, apps, changes, conf, connections, debug, find, hardware, interfaces, notices,
+    openapi, snap_actions, snapctl, snaps, stream, system, warnings,
 };
 use crate::domain::ErrorKind;
 use axum::http::{Method, StatusCode};
@@ -269,6 +269,7 @@ pub fn operations() -> Vec<Operation> {
         snaps::described(),
         snap_actions::described(),
         find::described(),
+        aliases::described(),
         apps::described(),
         conf::described(),
         snapctl::described(),

@@ -153,6 +153,7 @@ fn fresh(snap: &SnapName, revision: Revision) -> SnapRecord {
         tracking_channel: String::new(),
         cohort_key: String::new(),
         disabled_services: Vec::new(),
+        aliases: Default::default(),
     };
     Flags::default().put(&mut record);
     record

@@ -6,9 +6,9 @@ mod links;
 mod needs;
 mod switch;
 
-use super::Snaps;
 use super::file::{SnapFileError, read_info};
 use super::params::Setup;
+use super::{Snaps, aliases};
 use crate::domain::{Revision, SnapInfo, SnapName};
 use crate::drivers::mount::MountError;
 use crate::drivers::squashfs::{Image, ImageError};
@@ -29,6 +29,7 @@ impl Snaps {
         registry.add(links::UnlinkSnap::of_removal(self.clone()));
         registry.add(links::UnlinkSnap::of_refresh(self.clone()));
         registry.add(switch::SwitchSnap);
+        aliases::tasks::register(self, registry);
         for kind in needs::NO_EFFECT {
             registry.add(needs::NoEffect(kind));
         }

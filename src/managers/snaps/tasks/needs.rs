@@ -101,14 +101,8 @@ fn is_met(feature: &str) -> bool {
     parts.is_some_and(|parts| parts.as_slice() <= LEVEL.as_slice())
 }
 
-/// Kinds of the contract that have nothing to do here: there are no aliases without a store's declarations or an
-/// operator's wish, and an install leaves nothing behind to clean up.
-pub(super) const NO_EFFECT: [&str; 4] = [
-    kinds::SET_AUTO_ALIASES,
-    kinds::SETUP_ALIASES,
-    kinds::REMOVE_ALIASES,
-    kinds::CLEANUP,
-];
+/// Kinds of the contract that have nothing to do here: an install leaves nothing behind to clean up.
+pub(super) const NO_EFFECT: [&str; 1] = [kinds::CLEANUP];
 
 /// A kind without effect.
 pub(super) struct NoEffect(pub &'static str);
@@ -123,7 +117,7 @@ impl TaskKind for NoEffect {
     }
 
     fn can_undo(&self) -> bool {
-        self.0 != kinds::CLEANUP
+        false
     }
 
     fn probe(&self, _task: &TaskContext) -> Probe {
