@@ -15,6 +15,7 @@ pub use events::Events;
 pub use upload::Upload;
 pub use wait::{Followed, POLL};
 
+use crate::domain::json;
 use http::{Body, Incoming};
 use hyper::{Method, StatusCode};
 use serde::de::DeserializeOwned;
@@ -171,7 +172,7 @@ impl Client {
     async fn answer(&self, response: hyper::Response<Incoming>) -> Result<Answer, ClientError> {
         let status = response.status();
         let body = http::collect(response.into_body()).await?;
-        let envelope: Envelope = serde_json::from_slice(&body)
+        let envelope: Envelope = json::decode(&body)
             .map_err(|_| ClientError::Answer(format!("status {status} without the usual envelope")))?;
         if let Ok(mut count) = self.warnings.lock() {
             *count = envelope.warning_count;

@@ -2,7 +2,7 @@
 //! It holds no secrets.
 
 use crate::domain::snap::Confinement;
-use crate::domain::{Dirs, Revision, SnapInfo, SnapName};
+use crate::domain::{Dirs, Revision, SnapInfo, SnapName, json};
 use crate::drivers::fs;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ impl Launch {
             std::io::ErrorKind::NotFound => String::from("the agent has not prepared it; is pinion running?"),
             _ => format!("cannot read {}: {error}", path.display()),
         })?;
-        serde_json::from_slice(&text).map_err(|error| format!("cannot use {}: {error}", path.display()))
+        json::decode(&text).map_err(|error| format!("cannot use {}: {error}", path.display()))
     }
 
     /// Writes it where the launcher looks; says whether that changed anything.

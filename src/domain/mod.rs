@@ -11,6 +11,7 @@ pub mod finding;
 pub mod hardware;
 pub mod ids;
 pub mod interface;
+pub mod json;
 pub mod kinds;
 pub mod names;
 pub mod record;

@@ -116,7 +116,7 @@ impl TaskContext {
 
     /// What the plan gave the task.
     pub fn params<T: DeserializeOwned>(&self) -> Result<T, TaskError> {
-        T::deserialize(&self.task.params)
+        serde_json::from_value(self.task.params.clone())
             .map_err(|error| TaskError::new(format!("the task's parameters are unreadable: {error}")))
     }
 
@@ -206,7 +206,7 @@ impl TaskContext {
     pub fn memory<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         let change = self.change()?;
         let value = change.task(self.task.id)?.memory.get(key)?;
-        T::deserialize(value).ok()
+        serde_json::from_value(value.clone()).ok()
     }
 
     /// Commits a mutation of the store together with the task's next status: record and status never disagree. If

@@ -3,16 +3,16 @@
 use super::world::READY_IN_MEMORY;
 use super::{Counters, StoreError, World};
 use crate::domain::record::{Health, LedSetting, LineSetting, Notice, Warning};
-use crate::domain::{Change, ChangeId, ConnectionRecord, Revision, SnapName, SnapRecord, Task};
+use crate::domain::{Change, ChangeId, ConnectionRecord, Revision, SnapName, SnapRecord, Task, json};
 use rusqlite::Connection;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A record from its text. By bytes as everywhere else, so that the program has one copy of each decoder.
+/// A record from its text.
 pub fn decode<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
-    serde_json::from_slice(text.as_bytes())
+    json::decode(text.as_bytes())
         .map_err(|error| StoreError::Damaged(format!("a record is unreadable: {error}")))
 }
 
