@@ -113,7 +113,7 @@ pub(super) fn app(snap: &str, name: &str, raw: RawApp) -> Result<AppInfo, SnapYa
         bus_name: raw.bus_name,
         activates_on: raw.activates_on.unwrap_or_default(),
         common_id: raw.common_id,
-        environment: raw.environment.0,
+        environment: raw.environment,
         sockets: sockets(snap, name, raw.sockets.unwrap_or_default())?,
         after: raw.after.unwrap_or_default(),
         before: raw.before.unwrap_or_default(),
@@ -129,7 +129,7 @@ pub(super) fn hook(name: &str, raw: RawHook) -> Result<HookInfo, SnapYamlError> 
         name: name.to_owned(),
         plugs: raw.plugs.unwrap_or_default(),
         slots: raw.slots.unwrap_or_default(),
-        environment: raw.environment.0,
+        environment: raw.environment,
         command_chain: chain(name, raw.command_chain)?,
     })
 }

@@ -4,6 +4,7 @@
 mod apps;
 mod ends;
 mod layout;
+mod node;
 mod raw;
 #[cfg(test)]
 mod tests;
@@ -107,7 +108,7 @@ pub fn parse_with_hooks(bytes: &[u8], hook_files: &[String]) -> Result<SnapInfo,
         base,
         confinement: confinement(raw.confinement.as_deref())?,
         grade: grade(raw.grade),
-        environment: raw.environment.0,
+        environment: raw.environment,
         plugs,
         slots,
         apps,
@@ -126,32 +127,13 @@ fn read(bytes: &[u8]) -> Result<Raw, SnapYamlError> {
     if bytes.len() > MAX_SIZE {
         return Err(SnapYamlError::TooLarge);
     }
-    let options = serde_saphyr::options! {
-        budget: serde_saphyr::budget! {
-            max_reader_input_bytes: Some(MAX_SIZE),
-            max_events: 200_000,
-            max_nodes: 100_000,
-            max_depth: 32,
-            flow_nesting_limit: 32,
-            max_documents: 1,
-            max_aliases: 100,
-            max_anchors: 100,
-            max_recorded_anchor_events: 10_000,
-            max_recorded_anchor_bytes: MAX_SIZE,
-            max_total_scalar_bytes: MAX_SIZE,
-            max_merge_keys: 100,
-        },
-        alias_limits: serde_saphyr::alias_limits! {
-            max_total_replayed_events: 10_000,
-            max_replay_stack_depth: 8,
-            max_alias_expansions_per_anchor: 100,
-        },
-        with_snippet: false,
-    };
-    serde_saphyr::from_slice_with_options(bytes, options).map_err(|error| {
-        let text = error.to_string();
-        SnapYamlError::NotYaml(text.split_whitespace().collect::<Vec<_>>().join(" "))
-    })
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
+        SnapYamlError::NotYaml(format!("line {line} is not UTF-8: save it as UTF-8"))
+    })?;
+    node::parse(text)
+        .and_then(Raw::read)
+        .map_err(|wrong| SnapYamlError::NotYaml(wrong.to_string()))
 }
 
 fn name(text: Option<&str>) -> Result<SnapName, SnapYamlError> {
