@@ -445,9 +445,9 @@ fn merged(node: Node) -> Result<Vec<(String, Node)>, Wrong> {
 
 fn tagged(text: String, style: ScalarStyle, tag: Option<&Tag>) -> Result<Says, String> {
     let is_plain = style == ScalarStyle::Plain;
-    let core = tag.and_then(Tag::core_suffix);
+    let core = tag.and_then(|tag| tag.suffix_in_namespace("tag:yaml.org,2002:"));
     let local = tag.is_some_and(|tag| tag.parts() == ("", "!") || tag.parts() == ("!", ""));
-    match core {
+    match core.as_deref() {
         Some("str") => Ok(Says::Text(text)),
         Some("null") => Ok(Says::Null),
         Some("bool" | "int" | "float") => Ok(Says::Plain(text)),
