@@ -17,6 +17,7 @@ pub mod names;
 pub mod record;
 pub mod requester;
 pub mod revision;
+pub mod schedule;
 pub mod snap;
 pub mod status;
 
@@ -32,5 +33,6 @@ pub use names::SnapName;
 pub use record::{AliasTarget, Aliases, ConnectionRecord, FileIdentity, RevisionRecord, SnapRecord};
 pub use requester::Requester;
 pub use revision::Revision;
+pub use schedule::Schedule;
 pub use snap::SnapInfo;
 pub use status::{ChangeStatus, TaskStatus};

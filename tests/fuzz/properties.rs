@@ -6,6 +6,7 @@
 
 use pinion::api::v2::multipart::{BadForm, Event, Form};
 use pinion::config::board::{MAX_LINES, parse_board};
+use pinion::domain::{Schedule, Timestamp};
 use pinion::managers::snaps::yaml::parse_snap_yaml;
 
 /// A refusal is one sentence that a person can read, not a page of the input.
@@ -158,4 +159,34 @@ fn form(parameters: &str, body: &[u8], step: usize) -> Result<Vec<Part>, String>
     }
     form.finish().map_err(readable)?;
     Ok(parts)
+}
+
+/// A timer: what is accepted is written as the same schedule, and comes round within two months.
+pub fn schedule(data: &[u8]) -> Result<(), String> {
+    let text = std::str::from_utf8(data).map_err(|error| error.to_string())?;
+    let schedule = match Schedule::parse(text) {
+        Ok(schedule) => schedule,
+        Err(error) => {
+            let error = error.to_string();
+            assert_readable(&error);
+            return Err(error);
+        }
+    };
+    assert_eq!(
+        Schedule::parse(&schedule.to_string()).as_ref(),
+        Ok(&schedule),
+        "{text:?}"
+    );
+    let windows: usize = schedule.events.iter().map(|events| events.windows().len()).sum();
+    assert!((1..=1440).contains(&windows), "{windows} windows");
+    let after = Timestamp(1_533_081_600_000_000_000);
+    let next = schedule
+        .next(after, &jiff::tz::TimeZone::UTC, &|_| 0)
+        .expect("an event");
+    assert!(
+        next > after && next < after.plus_seconds(64 * 24 * 3600),
+        "{next:?}"
+    );
+    assert!(schedule.includes(next, &jiff::tz::TimeZone::UTC), "{next:?}");
+    Ok(())
 }

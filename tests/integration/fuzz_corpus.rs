@@ -49,3 +49,8 @@ fn board_file() {
 fn multipart() {
     replay("multipart", properties::multipart);
 }
+
+#[test]
+fn schedule() {
+    replay("schedule", properties::schedule);
+}

@@ -2,6 +2,7 @@
 
 use super::raw::{RawApp, RawHook};
 use super::{SnapYamlError, words};
+use crate::domain::Schedule;
 use crate::domain::names::is_app_name;
 use crate::domain::snap::{AppInfo, Daemon, HookInfo, RestartCondition, SocketInfo};
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,11 +85,18 @@ pub(super) fn app(snap: &str, name: &str, raw: RawApp) -> Result<AppInfo, SnapYa
     let refresh_mode = refresh_mode(name, raw.refresh_mode, daemon)?;
     let stop_mode = one_of(name, "stop-mode", raw.stop_mode, &STOP_MODES)?;
     let install_mode = one_of(name, "install-mode", raw.install_mode, &["enable", "disable"])?;
-    if raw.timer.as_deref().is_some_and(|timer| !words::is_timer(timer)) {
+    if let Some(Err(error)) = raw.timer.as_deref().map(Schedule::parse) {
+        return Err(wrong(name, "its timer is not a schedule", &error.to_string()));
+    }
+    if raw
+        .bus_name
+        .as_deref()
+        .is_some_and(|bus| !words::is_bus_name(bus))
+    {
         return Err(wrong(
             name,
-            "its timer is not a schedule",
-            "write days and times, such as mon,10:00-12:00",
+            "its bus-name is no name on a bus",
+            "write parts of letters, digits, _ and - joined by dots, such as org.example.Lamp",
         ));
     }
     Ok(AppInfo {

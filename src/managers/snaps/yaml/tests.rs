@@ -173,7 +173,7 @@ fn timers() {
         "mon-fri",
         "fri5,23:00,,sat,1:00-2:00/2",
     ] {
-        assert!(words::is_timer(good), "{good}");
+        assert!(crate::domain::Schedule::parse(good).is_ok(), "{good}");
     }
     for bad in [
         "",
@@ -185,7 +185,7 @@ fn timers() {
         "mon6",
         "10:00-12:00/0",
     ] {
-        assert!(!words::is_timer(bad), "{bad}");
+        assert!(crate::domain::Schedule::parse(bad).is_err(), "{bad}");
     }
 }
 

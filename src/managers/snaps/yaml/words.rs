@@ -1,4 +1,4 @@
-//! The small grammars inside snap.yaml: versions, commands, durations, timers, sockets.
+//! The small grammars inside snap.yaml: versions, commands, durations, sockets.
 
 /// `^[a-zA-Z0-9](?:[a-zA-Z0-9:.+~-]{0,30}[a-zA-Z0-9+~])?$`
 pub(super) fn is_version(text: &str) -> bool {
@@ -91,46 +91,16 @@ pub(super) fn duration_ms(text: &str) -> Option<i64> {
     Some(if negative { -whole } else { whole })
 }
 
-/// A timer by the schedule grammar: events joined by `,,`, each made of week days and times
-/// (`mon,10:00-12:00`, `00:00~24:00/4`).
-pub(super) fn is_timer(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .split(",,")
-            .all(|event| !event.is_empty() && event.split(',').all(|part| is_days(part) || is_times(part)))
-}
-
-fn is_days(text: &str) -> bool {
-    const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-    text.splitn(2, '-').all(|day| {
-        let (name, week) = day.split_at_checked(3).unwrap_or((day, ""));
-        DAYS.contains(&name) && (week.is_empty() || matches!(week, "1" | "2" | "3" | "4" | "5"))
-    })
-}
-
-fn is_times(text: &str) -> bool {
-    let (span, count) = match text.split_once('/') {
-        Some((span, count)) => (span, Some(count)),
-        None => (text, None),
+/// A well-known name of the message bus: two or more parts, none of which begins with a digit (the D-Bus
+/// specification, "Valid Names").
+pub(super) fn is_bus_name(text: &str) -> bool {
+    let part = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '-')
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
     };
-    let clocks: Vec<&str> = span.splitn(2, ['-', '~']).collect();
-    let counted = count.is_none_or(|count| {
-        clocks.len() == 2 && count.parse::<u32>().is_ok_and(|count| count > 0) && !count.starts_with('+')
-    });
-    counted && clocks.into_iter().all(is_clock)
-}
-
-fn is_clock(text: &str) -> bool {
-    let Some((hour, minute)) = text.split_once(':') else {
-        return false;
-    };
-    let digits = |part: &str| (1..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
-    if !digits(hour) || !digits(minute) || minute.len() != 2 {
-        return false;
-    }
-    let hour: u32 = hour.parse().unwrap_or(99);
-    let minute: u32 = minute.parse().unwrap_or(99);
-    (hour < 24 && minute < 60) || (hour == 24 && minute == 0)
+    text.len() <= 255 && text.contains('.') && text.split('.').all(part)
 }
 
 /// Where a service's socket may listen: below its own folders, an abstract name of its own, or a port.
