@@ -82,6 +82,19 @@ pub fn inherited(
     .collect()
 }
 
+/// What tells a service of the sockets that were passed to it. This process becomes the service, so they are its own
+/// whoever passed them.
+pub fn passed_sockets(all: impl Iterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {
+    let mut passed: Vec<_> = all
+        .filter(|(name, _)| name == "LISTEN_FDS" || name == "LISTEN_FDNAMES")
+        .collect();
+    if lookup(&passed, "LISTEN_FDS").is_none() {
+        return Vec::new();
+    }
+    set(&mut passed, "LISTEN_PID", std::process::id().to_string());
+    passed
+}
+
 /// The value of a variable.
 pub fn lookup(env: &[(OsString, OsString)], name: &str) -> Option<OsString> {
     env.iter()

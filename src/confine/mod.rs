@@ -94,11 +94,14 @@ fn start(run: &Run) -> Result<std::convert::Infallible, LaunchError> {
     let which = Which::choose(&launch.info, app, run.hook.as_deref(), run.command.as_deref())?;
     let user = environment::User::current(&dirs);
     make_user_folders(&user, &launch.info.name, launch.revision);
-    let inherited = environment::inherited(
+    let mut inherited = environment::inherited(
         std::env::vars_os(),
         run.service || run.hook.is_some(),
         launch.confinement,
     );
+    if run.service && run.command.is_none() {
+        inherited.extend(environment::passed_sockets(std::env::vars_os()));
+    }
     let env = environment::build(&environment::Facts {
         dirs: &dirs,
         launch: &launch,

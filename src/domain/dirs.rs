@@ -129,6 +129,16 @@ impl Dirs {
         self.at("run/pinion/logs")
     }
 
+    /// A user's volatile files of a snap.
+    pub fn user_run(&self, user: u32, snap: &SnapName) -> PathBuf {
+        self.at(&format!("run/user/{user}/snap.{snap}"))
+    }
+
+    /// The message bus of the system.
+    pub fn bus(&self) -> PathBuf {
+        self.at("run/dbus/system_bus_socket")
+    }
+
     /// The main socket.
     pub fn main_socket(&self) -> PathBuf {
         self.at("run/snapd.socket")

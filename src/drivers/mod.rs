@@ -1,5 +1,6 @@
 //! The outside world behind small faces. `unsafe` lives only here and in `confine`.
 
+pub mod bus;
 pub mod cgroup;
 pub mod clock;
 pub mod fs;
@@ -8,5 +9,7 @@ pub mod host;
 pub mod leds;
 pub mod mount;
 pub mod process;
+pub mod random;
 pub mod sockets;
 pub mod squashfs;
+pub mod watch;

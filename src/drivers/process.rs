@@ -17,9 +17,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// How much output of a run is kept; the rest is read and dropped.
@@ -45,6 +45,8 @@ pub struct Job {
     pub group: Option<Group>,
     /// Whose it is: the first part of the mark.
     pub owner: String,
+    /// What it finds open from descriptor 3 on.
+    pub passed: Vec<Arc<OwnedFd>>,
 }
 
 /// How a process ended.
@@ -164,10 +166,18 @@ impl Family {
         }
     }
 
+    /// A process is one of these and lives.
+    pub fn contains(&self, pid: i32) -> bool {
+        match &self.group {
+            Some(group) => group.pids().contains(&pid),
+            None => has_mark(pid, format!("{MARK}={}", self.mark).as_bytes()),
+        }
+    }
+
     /// Waits for the end of the last process.
     pub async fn emptied(&self) {
         while let Some(pid) = self.pids().first().copied() {
-            let watched = u32::try_from(pid).ok().and_then(pidfd).and_then(watch);
+            let watched = watched(pid);
             match watched {
                 Some(fd) => {
                     let _ = fd.readable().await;
@@ -228,15 +238,34 @@ fn marked(mark: &str) -> Vec<i32> {
     let wanted = format!("{MARK}={mark}");
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(|pid| {
-        // An ended process that was not waited for has no environment any more.
-        fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| {
-            environ
-                .split(|byte| *byte == 0)
-                .any(|entry| entry.starts_with(wanted.as_bytes()))
-        })
+    pids.filter(|pid| has_mark(*pid, wanted.as_bytes())).collect()
+}
+
+/// An ended process that was not waited for has no environment any more.
+fn has_mark(pid: i32, wanted: &[u8]) -> bool {
+    fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| {
+        environ
+            .split(|byte| *byte == 0)
+            .any(|entry| entry.starts_with(wanted))
     })
-    .collect()
+}
+
+/// Lets the runtime tell when a process ends.
+fn watched(pid: i32) -> Option<AsyncFd<Arc<OwnedFd>>> {
+    let ended = u32::try_from(pid).ok().and_then(pidfd)?;
+    super::watch::readable(Arc::new(ended)).ok()
+}
+
+/// Waits for the end of a process that is not ours to wait for; one that has ended is fine.
+pub async fn gone(pid: i32) {
+    if let Some(fd) = watched(pid) {
+        let _ = fd.readable().await;
+    } else {
+        // Kernels before 5.3 have no descriptors of processes.
+        while kill(Pid::from_raw(pid), None).is_ok() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
 }
 
 /// The command of a job with everything but its standard streams, and the mark of its descendants.
@@ -264,16 +293,17 @@ fn prepare(job: &Job) -> io::Result<(Command, String)> {
         }
     };
     let parent = std::process::id();
+    let passed = job.passed.clone();
     // SAFETY: between fork and exec only functions that are safe after a fork are called: they are plain system calls
     // that touch no lock and no heap, on values captured before the fork.
     unsafe {
-        command.pre_exec(move || settle(entry.as_ref(), parent));
+        command.pre_exec(move || settle(entry.as_ref(), parent, &passed));
     }
     Ok((command, mark))
 }
 
 /// What the new process does before it becomes the program.
-fn settle(entry: Option<&File>, parent: u32) -> io::Result<()> {
+fn settle(entry: Option<&File>, parent: u32, passed: &[Arc<OwnedFd>]) -> io::Result<()> {
     // SAFETY: system calls on plain values and one buffer of static life; see `prepare`.
     unsafe {
         libc::setsid();
@@ -297,6 +327,35 @@ fn settle(entry: Option<&File>, parent: u32) -> io::Result<()> {
             libc::c_uint::MAX,
             libc::CLOSE_RANGE_CLOEXEC,
         );
+        pass(passed)
+    }
+}
+
+/// Puts descriptors at their places from 3 on. All of them are moved out of the way of those places first.
+///
+/// # Safety
+///
+/// Only in a process that is about to become another program: what stood at those places is lost.
+unsafe fn pass(passed: &[Arc<OwnedFd>]) -> io::Result<()> {
+    const MOST: usize = 64;
+    let mut moved = [-1; MOST];
+    if passed.len() > MOST {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: plain system calls on open descriptors; the array lives on this stack.
+    unsafe {
+        for (fd, moved) in passed.iter().zip(&mut moved) {
+            *moved = libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3 + MOST as libc::c_int);
+            if *moved < 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        let places = (3..).zip(&moved[..passed.len()]);
+        for (place, moved) in places {
+            if libc::dup2(*moved, place) < 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
     }
     Ok(())
 }
@@ -423,12 +482,6 @@ fn pidfd(pid: u32) -> Option<OwnedFd> {
         let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0)?;
         Some(OwnedFd::from_raw_fd(fd))
     }
-}
-
-/// Lets the runtime tell when the process of a descriptor ends.
-fn watch(ended: OwnedFd) -> Option<AsyncFd<OwnedFd>> {
-    // SAFETY: the descriptor is owned by what is returned, so it stays open and the same as long as it is registered.
-    unsafe { AsyncFd::register_with_interest(ended, Interest::READABLE).ok() }
 }
 
 /// The bounded output of a run.
@@ -599,6 +652,27 @@ mod tests {
         assert!(!group.is_populated());
         tree.remove();
         assert!(tree.names().is_empty());
+    }
+
+    #[test]
+    fn descriptors_are_passed_from_three_on() {
+        let (one, two) = (
+            nix::unistd::pipe().expect("a pipe"),
+            nix::unistd::pipe().expect("a pipe"),
+        );
+        let mut job = shell("echo a >&3; echo b >&4; ls /proc/self/fd");
+        job.passed = vec![Arc::new(two.1), Arc::new(one.1)];
+        let run = run(&job, Duration::from_secs(10), None).expect("it starts");
+        assert_eq!(
+            text(&run.output).split_whitespace().collect::<Vec<_>>(),
+            ["0", "1", "2", "3", "4", "5"]
+        );
+        drop(job);
+        let read = |end: OwnedFd| io::read_to_string(File::from(end)).expect("text");
+        assert_eq!(
+            (read(two.0), read(one.0)),
+            (String::from("a\n"), String::from("b\n"))
+        );
     }
 
     #[tokio::test]

@@ -3,13 +3,11 @@
 use super::stream::{json_seq, record};
 use super::{Call, Reply};
 use crate::domain::snap::Daemon;
-use crate::domain::{ErrorKind, Fault, SnapName, Timestamp, names};
-use crate::managers::services::{Action, Activator, AppView, ControlRequest, LogLine};
+use crate::domain::{ErrorKind, Fault, Timestamp, names};
+use crate::managers::services::{Action, Activator, AppView, ControlRequest, LogItem, LogLine};
 use axum::body::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use tokio::sync::broadcast;
 
 /// An app on the wire; also part of a snap's object.
 #[derive(Serialize)]
@@ -176,70 +174,30 @@ pub async fn logs(call: Call) -> Result<Reply, Fault> {
             }
         },
     };
-    let services = call.managers.services.logged(&call.query.list("names"))?;
-    // Before the files are read, so that nothing is missed in between.
-    let coming = call
-        .query
-        .flag("follow")
-        .then(|| call.managers.services.follow_logs());
-    let manager = call.managers.services.clone();
-    let named = services.clone();
-    let lines = tokio::task::spawn_blocking(move || manager.logs(&named, count))
-        .await
-        .map_err(|error| Fault::internal(error.to_string()))?;
-    let printed: Vec<Bytes> = lines.iter().filter_map(log_record).collect();
-    let printed = stream::iter(printed);
-    let Some(coming) = coming else {
-        return Ok(json_seq(printed));
-    };
-    let follow = Follow {
-        coming,
-        newest: services
-            .into_iter()
-            .map(|service| (service, Timestamp(0)))
-            .collect(),
-    };
-    let follow = follow.after(&lines);
-    let coming = stream::unfold(follow, async |mut follow| {
-        let bytes = follow.next().await?;
-        Some((bytes, follow))
+    let follow = call.query.flag("follow");
+    let manager = &call.managers.services;
+    let services = manager.logged(&call.query.list("names"))?;
+    let lines = manager.read_logs(services, count, follow).await?;
+    let clock = std::sync::Arc::clone(&call.managers.events);
+    let records = lines.filter_map(move |item| {
+        let record = match &item {
+            LogItem::Line(line) => log_record(line),
+            LogItem::Lost(count) => lost_record(clock.now(), *count),
+        };
+        std::future::ready(record)
     });
-    Ok(json_seq(printed.chain(coming).take_until(call.stopping())))
+    Ok(json_seq(records.take_until(call.stopping())))
 }
 
-/// One follower of some services' logs.
-struct Follow {
-    coming: broadcast::Receiver<LogLine>,
-    /// The newest line of each service that was told already.
-    newest: BTreeMap<(SnapName, String), Timestamp>,
-}
-
-impl Follow {
-    fn after(mut self, told: &[LogLine]) -> Self {
-        for line in told {
-            self.newest
-                .insert((line.snap.clone(), line.app.clone()), line.time);
-        }
-        self
-    }
-
-    /// The next line; `None` when there will be none any more.
-    async fn next(&mut self) -> Option<Bytes> {
-        loop {
-            let line = match self.coming.recv().await {
-                Ok(line) => line,
-                // Too slow: the lines are lost for this follower, as they would be in a journal that was rotated.
-                Err(broadcast::error::RecvError::Lagged(_)) => continue,
-                Err(broadcast::error::RecvError::Closed) => return None,
-            };
-            let newest = self.newest.get(&(line.snap.clone(), line.app.clone()));
-            if newest.is_some_and(|newest| line.time > *newest)
-                && let Some(bytes) = log_record(&line)
-            {
-                return Some(bytes);
-            }
-        }
-    }
+/// What a reader gets in place of lines for which it was too slow.
+fn lost_record(now: Timestamp, count: u64) -> Option<Bytes> {
+    record(&LogBody {
+        timestamp: now.rfc3339(),
+        message: &format!("[{count} lines of services were lost, because they were not read in time]"),
+        sid: String::from("pinion"),
+        pid: "-",
+    })
+    .ok()
 }
 
 /// What the verbs here take and answer, for the description of the API.

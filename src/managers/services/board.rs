@@ -50,6 +50,15 @@ pub struct Live {
     pub restarts: u32,
     /// Why it failed or is started again.
     pub reason: Option<String>,
+    /// Its sockets and timer are at work.
+    pub armed: bool,
+}
+
+impl Live {
+    /// It runs or is about to.
+    pub fn is_at_work(&self) -> bool {
+        !matches!(self.activity, Activity::Inactive | Activity::Failed)
+    }
 }
 
 /// All services.
@@ -121,6 +130,13 @@ impl StatusBoard {
         let mut services = self.services();
         let live = services.entry((snap.clone(), app.to_owned())).or_default();
         live.restarts = live.restarts.saturating_add(1);
+    }
+
+    /// Its sockets and timer begin or end their work.
+    pub fn armed(&self, snap: &SnapName, app: &str, armed: bool) {
+        let mut services = self.services();
+        let live = services.entry((snap.clone(), app.to_owned())).or_default();
+        live.armed = armed;
     }
 
     /// Forgets the services of a snap.

@@ -1,8 +1,10 @@
 //! What services print: two bounded files for each service, and the lines as they come for those who follow.
 
-use crate::domain::{Dirs, SnapName, Timestamp};
+use crate::domain::{Dirs, Fault, SnapName, Timestamp};
 use crate::drivers::clock::Clock;
 use crate::drivers::fs;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -13,6 +15,9 @@ use tokio::sync::broadcast;
 
 /// A file that has reached this size becomes the old one; there is one old one.
 const FILE: u64 = 128 * 1024;
+
+/// The files of all services together; beyond it the old ones go, the oldest first.
+const TOTAL: u64 = 8 * 1024 * 1024;
 
 /// Longer lines are cut in pieces.
 const LINE: usize = 4 * 1024;
@@ -33,6 +38,17 @@ pub struct LogLine {
     pub pid: String,
     pub message: String,
 }
+
+/// What a reader of logs gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogItem {
+    Line(LogLine),
+    /// So many lines were lost, because the reader was too slow.
+    Lost(u64),
+}
+
+/// Lines as they are read.
+pub type LogStream = BoxStream<'static, LogItem>;
 
 /// The logs of all services.
 #[derive(Debug)]
@@ -96,9 +112,59 @@ impl Logs {
             .collect()
     }
 
-    /// What comes from now on.
-    pub fn follow(&self) -> broadcast::Receiver<LogLine> {
-        self.followers.subscribe()
+    /// The newest `count` lines, and with `follow` what comes from now on.
+    pub async fn stream(
+        self: Arc<Self>,
+        services: Vec<(SnapName, String)>,
+        count: Option<usize>,
+        follow: bool,
+    ) -> Result<LogStream, Fault> {
+        // Before the files are read, so that nothing is missed in between.
+        let coming = follow.then(|| self.followers.subscribe());
+        let mut newest: BTreeMap<_, _> = services
+            .iter()
+            .map(|service| (service.clone(), Timestamp(0)))
+            .collect();
+        let lines = tokio::task::spawn_blocking(move || self.tail(&services, count))
+            .await
+            .map_err(|error| Fault::internal(error.to_string()))?;
+        for line in &lines {
+            newest.insert((line.snap.clone(), line.app.clone()), line.time);
+        }
+        let printed = stream::iter(lines.into_iter().map(LogItem::Line));
+        let Some(coming) = coming else {
+            return Ok(printed.boxed());
+        };
+        let coming = stream::unfold(Follow { coming, newest }, async |mut follow| {
+            let item = follow.next().await?;
+            Some((item, follow))
+        });
+        Ok(printed.chain(coming).boxed())
+    }
+
+    /// Removes old files, the oldest first, until all files together are no larger than `total`.
+    fn limit(&self, total: u64) {
+        let entries = std::fs::read_dir(self.dirs.logs())
+            .into_iter()
+            .flatten()
+            .flatten();
+        let mut files: Vec<_> = entries
+            .filter_map(|entry| {
+                let about = entry.metadata().ok()?;
+                Some((about.modified().ok()?, about.len(), entry.path()))
+            })
+            .collect();
+        files.sort();
+        let mut sum: u64 = files.iter().map(|(_, size, _)| size).sum();
+        for (_, size, path) in files {
+            if sum <= total {
+                return;
+            }
+            // A file that is being written stays: its turn comes when it is an old one.
+            if path.extension().is_some_and(|end| end == "1") && fs::remove_file(&path).is_ok() {
+                sum -= size;
+            }
+        }
     }
 
     /// Forgets what the services of a snap have printed.
@@ -112,6 +178,32 @@ impl Logs {
             if entry.file_name().to_string_lossy().starts_with(&prefix) {
                 // What cannot be removed is gone after the next start of the machine.
                 let _ = fs::remove_file(&entry.path());
+            }
+        }
+    }
+}
+
+/// One follower of some services' logs.
+struct Follow {
+    coming: broadcast::Receiver<LogLine>,
+    /// The newest line of each service that was told already.
+    newest: BTreeMap<(SnapName, String), Timestamp>,
+}
+
+impl Follow {
+    /// The next line; `None` when there will be none any more.
+    async fn next(&mut self) -> Option<LogItem> {
+        loop {
+            match self.coming.recv().await {
+                Ok(line) => {
+                    let newest = self.newest.get(&(line.snap.clone(), line.app.clone()));
+                    if newest.is_some_and(|newest| line.time > *newest) {
+                        return Some(LogItem::Line(line));
+                    }
+                }
+                // What was lost may have been of other services; a reader can look it up in the kept lines.
+                Err(broadcast::error::RecvError::Lagged(lost)) => return Some(LogItem::Lost(lost)),
+                Err(broadcast::error::RecvError::Closed) => return None,
             }
         }
     }
@@ -174,6 +266,7 @@ impl LogWriter {
         if open.as_ref().is_some_and(|open| open.size >= FILE) {
             std::fs::rename(&path, self.logs.old_path(&self.snap, &self.app))?;
             *open = None;
+            self.logs.limit(TOTAL);
         }
         if open.is_none() {
             fs::make_dir(&self.logs.dirs.logs(), 0o700).map_err(|error| error.source)?;
@@ -296,6 +389,52 @@ mod tests {
             .collect();
         assert_eq!(sizes.len(), 2);
         assert!(sizes.iter().all(|size| *size <= FILE + LINE as u64), "{sizes:?}");
+    }
+
+    #[test]
+    fn all_logs_together_are_bounded() {
+        let (root, logs, snap) = logs();
+        let line = "x".repeat(1000);
+        for service in ["a", "b", "c"] {
+            let writer = logs.writer(snap.clone(), service);
+            for _ in 0..150 {
+                writer.write(1, &line);
+            }
+        }
+        let names = || {
+            let files = std::fs::read_dir(root.path().join("run/pinion/logs")).expect("the folder");
+            let mut names: Vec<String> = files
+                .map(|file| file.expect("a file").file_name().to_string_lossy().into_owned())
+                .collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names().len(), 6);
+        logs.limit(2 * FILE);
+        assert_eq!(names(), ["web.a.log", "web.b.log", "web.c.log", "web.c.log.1"]);
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_is_told_what_it_lost() {
+        let (_root, logs, snap) = logs();
+        let writer = logs.writer(snap.clone(), "one");
+        writer.write(1, "before");
+        let services = vec![(snap.clone(), String::from("one"))];
+        let mut lines = Arc::clone(&logs)
+            .stream(services, Some(10), true)
+            .await
+            .expect("a stream");
+        for number in 0..FOLLOWED + 5 {
+            writer.write(1, &number.to_string());
+        }
+        let mut next = async || match lines.next().await.expect("an item") {
+            LogItem::Line(line) => line.message,
+            LogItem::Lost(count) => format!("lost {count}"),
+        };
+        assert_eq!(
+            (next().await, next().await, next().await),
+            ("before".into(), "lost 5".into(), "5".into())
+        );
     }
 
     #[test]

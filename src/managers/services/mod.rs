@@ -1,19 +1,22 @@
 //! Apps that are daemons: pinion's own supervisor, what services print, and the launch descriptions from which every
 //! app is started.
 
+mod activation;
+mod backend;
 mod board;
 mod inspect;
 mod logs;
 mod plan;
 mod ready;
 mod restart;
+mod supervisor;
 mod tasks;
 mod unit;
 mod view;
 
 pub use board::{Activity, Live};
 pub use inspect::inspect;
-pub use logs::LogLine;
+pub use logs::{LogItem, LogLine, LogStream};
 pub use plan::{Action, ControlRequest};
 pub use view::{Activator, AppView, ServiceStatus};
 
@@ -25,28 +28,26 @@ use crate::drivers::cgroup::Tree;
 use crate::drivers::{fs, process};
 use crate::events::Bus;
 use crate::store::{Store, World};
+use activation::{is_activated, is_served};
+use backend::Backend;
 use board::StatusBoard;
 use futures_util::future::join_all;
-use logs::Logs;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use supervisor::Supervisor;
 use tokio::runtime::Handle;
-use tokio::sync::{broadcast, mpsc, oneshot};
-use unit::{Order, Reply, Surroundings, Unit};
+use unit::{How, Leave, Surroundings};
 
 /// What the hardware has given to the plugs of a snap.
 pub type GrantsOf = Arc<dyn Fn(&SnapName) -> Vec<(PlugRef, Grant)> + Send + Sync>;
 
-type Units = BTreeMap<(SnapName, String), mpsc::UnboundedSender<Order>>;
-
 /// The manager of services.
 pub struct Services {
     around: Surroundings,
-    logs: Arc<Logs>,
+    back: Arc<dyn Backend>,
     grants: GrantsOf,
     runtime: Handle,
-    units: Mutex<Units>,
 }
 
 impl Services {
@@ -60,19 +61,19 @@ impl Services {
         launcher: PathBuf,
     ) -> Arc<Self> {
         let tree = Tree::open(dirs.root());
-        let logs = Logs::new(dirs.clone(), store.clock().clone());
+        let around = Surroundings {
+            dirs,
+            store,
+            board: StatusBoard::new(bus),
+            tree,
+            launcher,
+        };
+        let runtime = Handle::current();
         Arc::new(Self {
-            around: Surroundings {
-                dirs,
-                store,
-                board: StatusBoard::new(bus),
-                tree,
-                launcher,
-            },
-            logs,
+            back: Arc::new(Supervisor::new(around.clone(), runtime.clone())),
+            around,
             grants,
-            runtime: Handle::current(),
-            units: Mutex::default(),
+            runtime,
         })
     }
 
@@ -96,48 +97,6 @@ impl Services {
         self.around.owner()
     }
 
-    fn units(&self) -> MutexGuard<'_, Units> {
-        self.units.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The line of orders to a service; its unit is made when it is first needed.
-    fn unit(&self, snap: &SnapName, app: &AppInfo) -> mpsc::UnboundedSender<Order> {
-        let mut units = self.units();
-        units
-            .entry((snap.clone(), app.name.clone()))
-            .or_insert_with(|| {
-                let (sender, orders) = mpsc::unbounded_channel();
-                let log = self.logs.writer(snap.clone(), &app.name);
-                let unit = Unit::new(
-                    self.around.clone(),
-                    snap.clone(),
-                    Arc::new(app.clone()),
-                    log,
-                    orders,
-                );
-                self.runtime.spawn(unit.live());
-                sender
-            })
-            .clone()
-    }
-
-    async fn tell(
-        &self,
-        snap: &SnapName,
-        app: &AppInfo,
-        order: impl FnOnce(Arc<AppInfo>, Reply) -> Order,
-    ) -> Result<(), Fault> {
-        let (reply, answer) = oneshot::channel();
-        let sent = self
-            .unit(snap, app)
-            .send(order(Arc::new(app.clone()), reply))
-            .is_ok();
-        match (sent, answer.await) {
-            (true, Ok(result)) => result,
-            _ => Err(Fault::internal("the agent stops; ask again when it runs")),
-        }
-    }
-
     fn record(&self, snap: &SnapName) -> Result<Arc<SnapRecord>, Fault> {
         let world = self.around.store.world();
         world.snap(snap.as_str()).cloned().ok_or_else(|| {
@@ -145,21 +104,27 @@ impl Services {
         })
     }
 
-    /// Starts services of a snap in their order. If one cannot be started, those that this call has started are
-    /// stopped again.
+    /// Starts services of a snap in their order; those that are activated begin to wait. If one cannot be started,
+    /// those that this call has started are stopped again.
     pub async fn start(&self, snap: &SnapName, names: &[String]) -> Result<(), Fault> {
+        self.start_as(snap, names, How::WithSnap).await
+    }
+
+    async fn start_as(&self, snap: &SnapName, names: &[String], how: How) -> Result<(), Fault> {
         let record = self.record(snap)?;
         let apps = named_services(&record, names);
         let mut started: Vec<&AppInfo> = Vec::new();
         for app in apps {
-            let running = self.around.board.get(snap, &app.name).activity.is_active();
-            let result = self
-                .tell(snap, app, |app, reply| Order::Start { app, reply })
-                .await;
-            if let Err(fault) = result {
+            let running = self.around.board.get(snap, &app.name).is_at_work();
+            // What nothing can wake here is started when somebody asks for it by name.
+            let how = match how {
+                How::WithSnap if !activation::is_served(app) => How::Now,
+                how => how,
+            };
+            if let Err(fault) = self.back.start(snap, app, how).await {
                 for app in started.into_iter().rev() {
                     // The first error is the one that tells.
-                    let _ = self.tell(snap, app, |_, reply| Order::Stop { reply }).await;
+                    let _ = self.back.stop(snap, app, Leave::Nothing).await;
                 }
                 return Err(fault);
             }
@@ -172,31 +137,30 @@ impl Services {
 
     /// Stops services of a snap, the last started first.
     pub async fn stop(&self, snap: &SnapName, names: &[String]) -> Result<(), Fault> {
-        for name in names.iter().rev() {
-            let unit = self.units().get(&(snap.clone(), name.clone())).cloned();
-            let Some(unit) = unit else { continue };
-            let (reply, answer) = oneshot::channel();
-            if unit.send(Order::Stop { reply }).is_ok() {
-                answer
-                    .await
-                    .unwrap_or_else(|_| Err(Fault::internal("the agent stops")))?;
-            }
+        self.stop_as(snap, names, Leave::Nothing).await
+    }
+
+    async fn stop_as(&self, snap: &SnapName, names: &[String], leave: Leave) -> Result<(), Fault> {
+        let Ok(record) = self.record(snap) else {
+            return Ok(());
+        };
+        for app in named_services(&record, names).into_iter().rev() {
+            self.back.stop(snap, app, leave).await?;
         }
         Ok(())
     }
 
-    /// Stops and starts services of a snap.
+    /// Stops and starts services of a snap. Their sockets stay.
     pub async fn restart(&self, snap: &SnapName, names: &[String]) -> Result<(), Fault> {
-        self.stop(snap, names).await?;
-        self.start(snap, names).await
+        self.stop_as(snap, names, Leave::Activators).await?;
+        self.start_as(snap, names, How::Now).await
     }
 
     /// Lets services read their configuration again; those without a command for it are started anew.
     pub async fn reload(&self, snap: &SnapName, names: &[String]) -> Result<(), Fault> {
         let record = self.record(snap)?;
         for app in named_services(&record, names) {
-            self.tell(snap, app, |app, reply| Order::Reload { app, reply })
-                .await?;
+            self.back.reload(snap, app).await?;
         }
         Ok(())
     }
@@ -216,45 +180,44 @@ impl Services {
         self.runtime.block_on(work)
     }
 
-    /// The services of a snap that have been started and not stopped, in their order.
+    /// The services of a snap that run or are about to, in their order.
     pub fn running(&self, snap: &SnapName) -> Vec<String> {
-        let units = self.units();
-        let own = units.keys().filter(|(name, _)| name == snap);
-        let running: BTreeSet<String> = own
-            .map(|(_, app)| app.clone())
-            .filter(|app| {
-                !matches!(
-                    self.around.board.get(snap, app).activity,
-                    Activity::Inactive | Activity::Failed
-                )
-            })
-            .collect();
-        drop(units);
-        match self.record(snap) {
-            Ok(record) => named_services(&record, &running.iter().cloned().collect::<Vec<_>>())
-                .into_iter()
-                .map(|app| app.name.clone())
-                .collect(),
-            Err(_) => running.into_iter().collect(),
-        }
+        self.services_where(snap, |live| live.is_at_work())
+    }
+
+    /// The same with those that wait for their activators.
+    fn at_work_or_armed(&self, snap: &SnapName) -> Vec<String> {
+        self.services_where(snap, |live| live.armed || live.is_at_work())
+    }
+
+    fn services_where(&self, snap: &SnapName, fits: impl Fn(&Live) -> bool) -> Vec<String> {
+        let Ok(record) = self.record(snap) else {
+            return Vec::new();
+        };
+        let services = record.info().into_iter().flat_map(|info| info.services());
+        let chosen = services.filter(|app| fits(&self.around.board.get(snap, &app.name)));
+        in_order(chosen.collect())
+            .into_iter()
+            .map(|app| app.name.clone())
+            .collect()
     }
 
     /// This agent has started a service of the snap, whatever became of it.
     fn has_started_any(&self, snap: &SnapName) -> bool {
-        self.units().keys().any(|(name, _)| name == snap)
+        self.back.known().contains(snap)
     }
 
-    /// Stops every service, those of one snap in their order, all snaps at once.
+    /// Lets go of the services at the agent's end: those of the supervisor are stopped, each snap's in their order, all
+    /// snaps at once.
     pub async fn shutdown(&self) {
-        let snaps: BTreeSet<SnapName> = self.units().keys().map(|(snap, _)| snap.clone()).collect();
-        let stops = snaps.iter().map(|snap| async move {
-            let running = self.running(snap);
-            if let Err(fault) = self.stop(snap, &running).await {
+        let stops = self.back.ending().into_iter().map(|snap| async move {
+            let running = self.at_work_or_armed(&snap);
+            if let Err(fault) = self.stop(&snap, &running).await {
                 log::warn!("cannot stop the services of {snap}: {fault}");
             }
         });
         join_all(stops).await;
-        self.units().clear();
+        self.back.leave();
         if let Some(tree) = &self.around.tree {
             tree.remove();
         }
@@ -264,10 +227,8 @@ impl Services {
     /// been stopped.
     pub fn forget(&self, snap: &SnapName) -> Result<(), Fault> {
         self.remove_launch(snap)?;
-        self.units().retain(|(name, _), _| name != snap);
         self.around.board.forget(snap);
-        self.logs.forget(snap);
-        Ok(())
+        self.back.forget(snap)
     }
 
     /// Writes what the launcher must know of a snap; done after each change of its revision or connections.
@@ -343,10 +304,8 @@ impl Services {
             let (services, record) = (self.clone(), record.clone());
             self.runtime.spawn(async move {
                 for app in startable(&record) {
-                    if let Err(fault) = services
-                        .start(&record.name, std::slice::from_ref(&app.name))
-                        .await
-                    {
+                    let started = services.back.start(&record.name, app, How::WithAgent);
+                    if let Err(fault) = started.await {
                         log::warn!("{fault}");
                     }
                 }
@@ -368,14 +327,15 @@ impl Services {
         }
     }
 
-    /// What services print from now on.
-    pub fn follow_logs(&self) -> broadcast::Receiver<LogLine> {
-        self.logs.follow()
-    }
-
-    /// What services have printed: the newest `count` lines, or all that are kept. Reads files.
-    pub fn logs(&self, services: &[(SnapName, String)], count: Option<usize>) -> Vec<LogLine> {
-        self.logs.tail(services, count)
+    /// What services have printed: the newest `count` lines, or all that are kept. With `follow` also what they will
+    /// print.
+    pub async fn read_logs(
+        &self,
+        services: Vec<(SnapName, String)>,
+        count: Option<usize>,
+        follow: bool,
+    ) -> Result<LogStream, Fault> {
+        self.back.read_logs(services, count, follow).await
     }
 }
 
@@ -445,10 +405,10 @@ fn confinement(record: &SnapRecord) -> Confinement {
     }
 }
 
-/// The services of a snap that run whenever it is active.
+/// The services of a snap that run or wait for their activators whenever it is active.
 fn startable(record: &SnapRecord) -> Vec<&AppInfo> {
     let apps = record.info().into_iter().flat_map(|info| info.services());
-    let apps = apps.filter(|app| !view::is_activated(app) && !app.daemon_scope_user);
+    let apps = apps.filter(|app| !app.daemon_scope_user && (is_served(app) || !is_activated(app)));
     in_order(
         apps.filter(|app| !record.disabled_services.contains(&app.name))
             .collect(),

@@ -1,6 +1,6 @@
 //! What a request to start, stop or restart services would do (contract: v2, Apps and logs; section 6).
 
-use super::view::is_activated;
+use super::activation::{is_activated, is_served};
 use crate::domain::snap::AppInfo;
 use crate::domain::{ErrorKind, Fault, Plan, PlannedTask, SnapName, SnapRecord, kinds};
 use crate::store::World;
@@ -138,7 +138,7 @@ fn task(record: &SnapRecord, named: Vec<String>, request: &ControlRequest) -> Pl
     let services = if named.is_empty() && !only_running {
         let services = record.info().into_iter().flat_map(|info| info.services());
         services
-            .filter(|app| !app.daemon_scope_user && !waits_for_activation(app, request.action))
+            .filter(|app| !app.daemon_scope_user && !waits_for_a_bus(app, request.action))
             .map(|app| app.name.clone())
             .collect()
     } else {
@@ -169,6 +169,7 @@ fn task(record: &SnapRecord, named: Vec<String>, request: &ControlRequest) -> Pl
     PlannedTask::new(kinds::SERVICE_CONTROL, summary, params)
 }
 
-fn waits_for_activation(app: &AppInfo, action: Action) -> bool {
-    action == Action::Start && is_activated(app)
+/// Nothing here can wake it, and with its snap it is not started: somebody names it.
+fn waits_for_a_bus(app: &AppInfo, action: Action) -> bool {
+    action == Action::Start && is_activated(app) && !is_served(app)
 }

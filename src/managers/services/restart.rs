@@ -33,25 +33,56 @@ impl Attempts {
     }
 }
 
-/// It ended as a service that was asked to.
-pub fn is_clean(end: End) -> bool {
-    match end {
-        End::Exited(code) => code == 0,
-        End::Signalled(signal) => [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM, Signal::SIGPIPE]
-            .into_iter()
-            .any(|clean| clean as i32 == signal),
+/// How a service came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    By(End),
+    /// Nobody saw how: its processes were not the agent's children. A service that goes without being asked to has
+    /// failed.
+    Unseen,
+    /// It was not up in time.
+    Timeout,
+    /// Its watchdog was silent.
+    Watchdog,
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::By(end) => end.fmt(f),
+            Self::Unseen => f.write_str("all of its processes are gone"),
+            Self::Timeout => f.write_str("it took longer than its start-timeout"),
+            Self::Watchdog => f.write_str("it did not say WATCHDOG=1 in its watchdog-timeout"),
+        }
+    }
+}
+
+impl Outcome {
+    /// It ended as a service that was asked to.
+    pub fn is_clean(self) -> bool {
+        match self {
+            Self::By(End::Exited(code)) => code == 0,
+            Self::By(End::Signalled(signal)) => {
+                [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM, Signal::SIGPIPE]
+                    .into_iter()
+                    .any(|clean| clean as i32 == signal)
+            }
+            Self::Unseen | Self::Timeout | Self::Watchdog => false,
+        }
     }
 }
 
 /// Whether a service that ended so is started again.
-pub fn is_restarted(condition: RestartCondition, end: End) -> bool {
-    let abnormal = matches!(end, End::Signalled(_)) && !is_clean(end);
+pub fn is_restarted(condition: RestartCondition, outcome: Outcome) -> bool {
+    let killed = matches!(outcome, Outcome::By(End::Signalled(_))) && !outcome.is_clean();
     match condition {
-        RestartCondition::Never | RestartCondition::OnWatchdog => false,
+        RestartCondition::Never => false,
         RestartCondition::Always => true,
-        RestartCondition::OnSuccess => is_clean(end),
-        RestartCondition::OnFailure => !is_clean(end),
-        RestartCondition::OnAbnormal | RestartCondition::OnAbort => abnormal,
+        RestartCondition::OnSuccess => outcome.is_clean(),
+        RestartCondition::OnFailure => !outcome.is_clean(),
+        RestartCondition::OnAbnormal => killed || matches!(outcome, Outcome::Timeout | Outcome::Watchdog),
+        RestartCondition::OnAbort => killed,
+        RestartCondition::OnWatchdog => outcome == Outcome::Watchdog,
     }
 }
 
@@ -60,25 +91,29 @@ mod tests {
     use super::*;
     use RestartCondition as R;
 
+    /// systemd.service(5), "Exit causes and the effect of the Restart= settings", which snaps are written for.
     #[test]
     fn conditions() {
-        let (well, badly, asked, crash) = (
-            End::Exited(0),
-            End::Exited(1),
-            End::Signalled(15),
-            End::Signalled(11),
-        );
+        let outcomes = [
+            Outcome::By(End::Exited(0)),
+            Outcome::By(End::Signalled(15)),
+            Outcome::By(End::Exited(1)),
+            Outcome::By(End::Signalled(11)),
+            Outcome::Timeout,
+            Outcome::Watchdog,
+            Outcome::Unseen,
+        ];
         let table = [
-            (R::Never, [false, false, false, false]),
-            (R::OnSuccess, [true, false, true, false]),
-            (R::OnFailure, [false, true, false, true]),
-            (R::OnAbnormal, [false, false, false, true]),
-            (R::OnAbort, [false, false, false, true]),
-            (R::OnWatchdog, [false, false, false, false]),
-            (R::Always, [true, true, true, true]),
+            (R::Never, [false, false, false, false, false, false, false]),
+            (R::OnSuccess, [true, true, false, false, false, false, false]),
+            (R::OnFailure, [false, false, true, true, true, true, true]),
+            (R::OnAbnormal, [false, false, false, true, true, true, false]),
+            (R::OnAbort, [false, false, false, true, false, false, false]),
+            (R::OnWatchdog, [false, false, false, false, false, true, false]),
+            (R::Always, [true, true, true, true, true, true, true]),
         ];
         for (condition, expected) in table {
-            let got = [well, badly, asked, crash].map(|end| is_restarted(condition, end));
+            let got = outcomes.map(|outcome| is_restarted(condition, outcome));
             assert_eq!(got, expected, "{condition:?}");
         }
     }

@@ -1,5 +1,6 @@
 //! The task kinds of services.
 
+use super::activation::{is_activated, is_served};
 use super::plan::{Action, ControlParams};
 use super::{Services, startable, view};
 use crate::domain::{SnapName, SnapRecord, kinds};
@@ -38,7 +39,7 @@ fn probe_running(services: &Services, record: &SnapRecord, wanted: &[String]) ->
     if wanted.is_empty() {
         return Probe::NoEffect;
     }
-    let running = services.running(&record.name);
+    let running = services.at_work_or_armed(&record.name);
     let count = wanted.iter().filter(|name| running.contains(name)).count();
     match count {
         0 => Probe::Absent,
@@ -68,10 +69,17 @@ impl TaskKind for StartServices {
                 wanted.push(app.name.clone());
             }
         }
-        for app in record.info().into_iter().flat_map(|info| info.services()) {
-            if view::is_activated(app) {
+        if let Some(info) = record.info() {
+            for app in info.services().filter(|app| is_activated(app) && !is_served(app)) {
+                let names = app.activates_on.iter();
+                let names: Vec<&str> = names
+                    .map(|slot| view::bus_name(info, slot).unwrap_or(slot))
+                    .collect();
                 task.info(format!(
-                    "service {:?} waits for a socket, timer or bus name, which this agent does not serve yet",
+                    "service {:?} waits for the bus name {}, which nobody serves here: start it with `pinion start {}.{}`",
+                    app.name,
+                    names.join(" or "),
+                    record.name,
                     app.name
                 ));
             }
@@ -91,7 +99,7 @@ impl TaskKind for StartServices {
 
     fn undo(&self, task: &TaskContext) -> Result<(), TaskError> {
         let SnapParams { snap } = task.params()?;
-        let running = self.0.running(&snap);
+        let running = self.0.at_work_or_armed(&snap);
         Ok(self.0.wait_for(self.0.stop(&snap, &running))?)
     }
 
@@ -107,7 +115,22 @@ impl TaskKind for StartServices {
     }
 }
 
-/// `stop-snap-services`: nothing of the snap runs; undone, what ran before runs again.
+/// Another revision of the snap takes the place of this one in the same change.
+fn is_refresh(task: &TaskContext, snap: &SnapName) -> bool {
+    let change = task.change();
+    let mut tasks = change.iter().flat_map(|change| &change.tasks);
+    tasks.any(|task| task.kind == kinds::UNLINK_CURRENT_SNAP && task.params["snap"] == snap.as_str())
+}
+
+/// The service goes on while its snap is refreshed (contract: snaps-and-assertions, section 1, refresh-mode).
+fn endures(task: &TaskContext, snap: &SnapName, app: &str) -> bool {
+    let world = task.world();
+    let info = world.snap(snap.as_str()).and_then(|record| record.info());
+    let app = info.and_then(|info| info.apps.get(app));
+    app.is_some_and(|app| app.refresh_mode == "endure")
+}
+
+/// `stop-snap-services`: nothing of the snap runs but what endures a refresh; undone, what ran before runs again.
 struct StopServices(Arc<Services>);
 
 impl TaskKind for StopServices {
@@ -117,7 +140,10 @@ impl TaskKind for StopServices {
 
     fn perform(&self, task: &TaskContext) -> Result<Outcome, TaskError> {
         let SnapParams { snap } = task.params()?;
-        let running = self.0.running(&snap);
+        let mut running = self.0.at_work_or_armed(&snap);
+        if is_refresh(task, &snap) {
+            running.retain(|name| !endures(task, &snap, name));
+        }
         if task.memory::<Vec<String>>(RAN).is_none() {
             // An agent that was killed between two tasks has started nothing of this snap: then it is what should run.
             let ran = if self.0.has_started_any(&snap) {

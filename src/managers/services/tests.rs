@@ -1,8 +1,9 @@
 use super::*;
-use crate::domain::snap::{AppInfo, Daemon, RestartCondition};
+use crate::domain::snap::{AppInfo, Daemon, RestartCondition, SocketInfo};
 use crate::domain::{FileIdentity, RevisionRecord, SnapInfo, Timestamp};
 use crate::drivers::clock::Clock;
 use crate::events::Filter;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 /// Stands for the agent's own program: `… SNAP.APP` runs the script of that name below the root, with the command
@@ -26,6 +27,10 @@ fn app(name: &str) -> AppInfo {
 }
 
 fn board(apps: Vec<(AppInfo, &str)>) -> Board {
+    board_at(apps, Clock::system())
+}
+
+fn board_at(apps: Vec<(AppInfo, &str)>, clock: Clock) -> Board {
     let root = tempfile::tempdir().expect("a folder");
     let dirs = Dirs::new(root.path());
     std::fs::create_dir(root.path().join("apps")).expect("a folder");
@@ -36,7 +41,7 @@ fn board(apps: Vec<(AppInfo, &str)>) -> Board {
         std::fs::write(root.path().join(format!("apps/web.{}", app.name)), script).expect("written");
         info.apps.insert(app.name.clone(), app);
     }
-    let (store, _) = Store::open(&dirs, Clock::system()).expect("a store");
+    let (store, _) = Store::open(&dirs, clock).expect("a store");
     let revision: crate::domain::Revision = "x1".parse().expect("a revision");
     let record = SnapRecord {
         name: snap.clone(),
@@ -75,6 +80,17 @@ fn board(apps: Vec<(AppInfo, &str)>) -> Board {
 }
 
 impl Board {
+    /// The snap has this app from now on.
+    fn install(&self, app: AppInfo) {
+        let world = self.store.world();
+        let mut record = SnapRecord::clone(world.snap("web").expect("a snap"));
+        let info = Arc::make_mut(&mut record.sequence[0].info);
+        info.apps.insert(app.name.clone(), app);
+        self.store
+            .commit(move |tx| tx.put_snap(record))
+            .expect("committed");
+    }
+
     fn live(&self, app: &str) -> ServiceStatus {
         self.services.status(&self.snap, app)
     }
@@ -90,12 +106,8 @@ impl Board {
     }
 
     fn printed(&self, app: &str) -> String {
-        let lines = self.services.logs(&[(self.snap.clone(), app.to_owned())], None);
-        lines
-            .iter()
-            .map(|line| line.message.as_str())
-            .collect::<Vec<_>>()
-            .join("\n")
+        let path = self.root.path().join(format!("run/pinion/logs/web.{app}.log"));
+        std::fs::read_to_string(path).unwrap_or_default()
     }
 
     fn file(&self, name: &str) -> Option<String> {
@@ -239,6 +251,389 @@ async fn forking_and_notify_are_up_when_they_say_so() {
     assert!(!board.live("forking").active);
     let fault = board.start(&["notify"]).await.expect_err("it never says READY=1");
     assert!(fault.message.contains("READY=1"), "{}", fault.message);
+}
+
+/// What a service says on its socket, in a language that every machine with tests has. It waits until it was heard, as
+/// `systemd-notify` does: who has ended cannot be told to be the service's.
+fn say(words: &str) -> String {
+    format!(
+        "python3 -c \"import os,socket; s=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM); \
+         s.connect('\\0'+os.environ['NOTIFY_SOCKET'][1:]); s.send(b'{words}'); \
+         r,w=os.pipe(); socket.send_fds(s,[b'BARRIER=1'],[w]); os.close(w); os.read(r,1)\""
+    )
+}
+
+#[tokio::test]
+async fn a_service_tells_how_it_is_and_nobody_else_does() {
+    let mut told = app("told");
+    told.daemon = Some(Daemon::Notify);
+    told.start_timeout = Some(20_000);
+    let script = format!(
+        "echo $NOTIFY_SOCKET > $1/address; while [ ! -e $1/go ]; do sleep 0.01; done\n\
+         sleep 1000 & echo $! > $1/main\n{}\nwhile [ ! -e $1/end ]; do sleep 0.01; done\n{}\nsleep 1000",
+        say("READY=1\\nMAINPID='+open('$1/main','rb').read().strip()+b'\\nMAINPID=1"),
+        say("STOPPING=1")
+    );
+    let board = board(vec![(told, &script)]);
+    let services = Arc::clone(&board.services);
+    let (snap, names) = (board.snap.clone(), vec![String::from("told")]);
+    let starting = tokio::spawn(async move { services.start(&snap, &names).await });
+    eventually("it has its socket", || {
+        board.file("address").is_some_and(|text| text.ends_with('\n'))
+    })
+    .await;
+    // A stranger that found the address.
+    let address = board.file("address").expect("an address");
+    let said = std::process::Command::new("/bin/sh")
+        .args(["-c", &say("READY=1")])
+        .env("NOTIFY_SOCKET", address.trim())
+        .status()
+        .expect("it starts");
+    assert!(said.success());
+    // What the service says comes after what the stranger said, on the same socket.
+    assert_eq!(board.live("told").activity, Activity::Starting);
+    std::fs::write(board.root.path().join("go"), "").expect("written");
+    let up = starting.await.expect("no panic");
+    assert_eq!(up, Ok(()), "{}", board.printed("told"));
+    let main = board.file("main").expect("a pid").trim().parse().ok();
+    eventually("its main process is the one that it names", || {
+        board.live("told").pid == main
+    })
+    .await;
+    std::fs::write(board.root.path().join("end"), "").expect("written");
+    eventually("it says that it ends", || {
+        board.live("told").activity == Activity::Stopping
+    })
+    .await;
+    board.stop(&["told"]).await.expect("stopped");
+}
+
+#[tokio::test]
+async fn a_service_that_is_silent_is_ended_and_started_again() {
+    let mut dog = app("dog");
+    dog.watchdog_timeout = Some(300);
+    dog.stop_timeout = Some(1000);
+    dog.restart_condition = RestartCondition::OnWatchdog;
+    let script = format!(
+        "echo $WATCHDOG_USEC >> $1/limits\n[ -e $1/second ] || {}\ntouch $1/second\nexec sleep 1000",
+        say("WATCHDOG=1")
+    );
+    let board = board(vec![(dog, &script)]);
+    board.start(&["dog"]).await.expect("started");
+    eventually("it was started again", || board.live("dog").restarts > 0).await;
+    assert!(board.file("limits").expect("limits").starts_with("300000\n"));
+    assert!(
+        board.printed("dog").contains("it did not say WATCHDOG=1"),
+        "{}",
+        board.printed("dog")
+    );
+    board.stop(&["dog"]).await.expect("stopped");
+}
+
+#[tokio::test]
+async fn a_start_that_hangs_can_be_stopped() {
+    let mut slow = app("slow");
+    slow.daemon = Some(Daemon::Oneshot);
+    let board = board(vec![(slow, "touch $1/up; exec sleep 1000")]);
+    let services = Arc::clone(&board.services);
+    let (snap, names) = (board.snap.clone(), vec![String::from("slow")]);
+    let starting = tokio::spawn(async move { services.start(&snap, &names).await });
+    eventually("it is at work", || board.file("up").is_some()).await;
+    board.stop(&["slow"]).await.expect("stopped");
+    let fault = starting.await.expect("no panic").expect_err("it never was up");
+    assert!(
+        fault.message.contains("stopped before it was up"),
+        "{}",
+        fault.message
+    );
+}
+
+#[tokio::test]
+async fn a_oneshot_with_a_stop_command_is_active_until_it_is_undone() {
+    let mut set = app("set");
+    set.daemon = Some(Daemon::Oneshot);
+    set.stop_command = Some(String::from("bin/unset"));
+    set.post_stop_command = Some(String::from("bin/after"));
+    let board = board(vec![(set, "echo set >> $1/trace")]);
+    for (command, word) in [("stop", "unset"), ("post-stop", "after")] {
+        let path = board.root.path().join(format!("apps/web.set.{command}"));
+        std::fs::write(path, format!("echo {word} >> $1/trace")).expect("written");
+    }
+    board.start(&["set"]).await.expect("started");
+    assert!(board.live("set").active);
+    board.start(&["set"]).await.expect("it is up already");
+    board.stop(&["set"]).await.expect("stopped");
+    assert!(!board.live("set").active);
+    assert_eq!(board.file("trace").as_deref(), Some("set\nunset\nafter\n"));
+}
+
+#[tokio::test]
+async fn a_forking_service_that_is_killed_is_started_again() {
+    let mut forking = app("forking");
+    forking.daemon = Some(Daemon::Forking);
+    let board = board(vec![(forking, "sleep 1000 & echo $! >> $1/pids; exit 0")]);
+    board.start(&["forking"]).await.expect("started");
+    let pid = board.file("pids").expect("a pid");
+    let pid = nix::unistd::Pid::from_raw(pid.trim().parse().expect("a number"));
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGSEGV).expect("killed");
+    eventually("it was started again", || {
+        board.file("pids").is_some_and(|pids| pids.lines().count() == 2)
+    })
+    .await;
+    eventually("it is up", || board.live("forking").active).await;
+    board.stop(&["forking"]).await.expect("stopped");
+}
+
+#[tokio::test]
+async fn services_start_and_stop_in_their_order() {
+    let note = |name: &str| {
+        format!(
+            "echo +{name} >> $1/trace; trap 'echo -{name} >> $1/trace; exit 0' TERM; touch $1/{name}; {}; sleep 1000 & wait",
+            say("READY=1")
+        )
+    };
+    let mut apps = [app("a"), app("b"), app("c")];
+    apps[0].after = vec![String::from("c")];
+    apps[1].before = vec![String::from("c")];
+    for app in &mut apps {
+        app.daemon = Some(Daemon::Notify);
+    }
+    let scripts = [note("a"), note("b"), note("c")];
+    let board = board(apps.into_iter().zip(scripts.iter().map(String::as_str)).collect());
+    board.start(&["a", "b", "c"]).await.expect("started");
+    board.stop(&["a", "b", "c"]).await.expect("stopped");
+    assert_eq!(board.file("trace").as_deref(), Some("+b\n+c\n+a\n-a\n-c\n-b\n"));
+}
+
+fn socket(listen: &str, mode: Option<u32>) -> SocketInfo {
+    SocketInfo {
+        listen_stream: listen.to_owned(),
+        mode,
+    }
+}
+
+/// Answers each caller of its first socket with its pid and how it was called.
+const ANSWER: &str = "exec python3 -c \"import os,socket\n\
+    assert os.environ['LISTEN_FDS']=='2'\n\
+    s=socket.socket(fileno=3)\n\
+    while True:\n  c,_=s.accept(); c.send(('%d %s\\n'%(os.getpid(),os.environ['LISTEN_FDNAMES'])).encode()); c.close()\"";
+
+async fn ask(path: &Path) -> String {
+    let path = path.to_owned();
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut caller = std::os::unix::net::UnixStream::connect(path)?;
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut caller, &mut text).map(|_| text)
+    });
+    asked.await.expect("no panic").expect("an answer")
+}
+
+#[tokio::test]
+async fn a_socket_starts_its_service_and_stays_over_a_restart() {
+    let mut called = app("called");
+    called
+        .sockets
+        .insert(String::from("first"), socket("$SNAP_COMMON/run/s", Some(0o640)));
+    called
+        .sockets
+        .insert(String::from("second"), socket("@snap.web.test-second", None));
+    let board = board(vec![(called, ANSWER)]);
+    let path = board.root.path().join("var/snap/web/common/run/s");
+    std::fs::create_dir_all(board.root.path().join("var/snap/web/common")).expect("a folder");
+    board.start(&["called"]).await.expect("its sockets listen");
+    let view = || {
+        board
+            .services
+            .list(&[String::from("web")], true)
+            .expect("a list")
+            .remove(0)
+    };
+    let of = |view: AppView| {
+        let status = view.status.expect("a service");
+        let activators = view.activators.into_iter();
+        (
+            status.enabled,
+            status.active,
+            activators
+                .map(|one| (one.name, one.kind, one.active, one.enabled))
+                .collect::<Vec<_>>(),
+        )
+    };
+    let listening = vec![
+        (String::from("first"), "socket", true, true),
+        (String::from("second"), "socket", true, true),
+    ];
+    assert_eq!(of(view()), (true, false, listening.clone()));
+    assert_eq!(
+        std::fs::metadata(&path).expect("a socket").permissions().mode() & 0o777,
+        0o640
+    );
+
+    let first = ask(&path).await;
+    assert!(first.ends_with(" first:second\n"), "{first}");
+    assert_eq!(of(view()), (true, true, listening.clone()));
+    assert_eq!(ask(&path).await, first, "one service answers all");
+    board
+        .services
+        .restart(&board.snap, &[String::from("called")])
+        .await
+        .expect("restarted");
+    let second = ask(&path).await;
+    assert_ne!(second, first, "another process answers on the same socket");
+
+    board.stop(&["called"]).await.expect("stopped");
+    assert!(!path.exists(), "a stopped service has no sockets");
+    assert_eq!(of(view()).1, false);
+}
+
+#[tokio::test]
+async fn a_service_that_only_ends_when_it_is_called_is_given_up() {
+    let mut bad = app("bad");
+    bad.restart_condition = RestartCondition::Never;
+    bad.sockets
+        .insert(String::from("s"), socket("$SNAP_COMMON/s", None));
+    let board = board(vec![(bad, "echo x >> $1/count; exit 1")]);
+    std::fs::create_dir_all(board.root.path().join("var/snap/web/common")).expect("a folder");
+    board.start(&["bad"]).await.expect("its socket listens");
+    let path = board.root.path().join("var/snap/web/common/s");
+    let _caller = std::os::unix::net::UnixStream::connect(&path).expect("it listens");
+    eventually("a warning is raised", || !board.store.world().warnings.is_empty()).await;
+    assert_eq!(board.file("count").expect("runs").lines().count(), 5);
+    assert!(!path.exists(), "nobody listens any more");
+    assert_eq!(board.live("bad").activity, Activity::Failed);
+}
+
+#[tokio::test]
+async fn a_socket_that_cannot_be_is_told_and_nothing_starts() {
+    let mut bad = app("bad");
+    bad.sockets
+        .insert(String::from("s"), socket("$SNAP_COMMON/link/s", None));
+    let board = board(vec![(bad, "touch $1/ran"), (app("good"), "exec sleep 1000")]);
+    let common = board.root.path().join("var/snap/web/common");
+    std::fs::create_dir_all(&common).expect("a folder");
+    std::os::unix::fs::symlink("/etc", common.join("link")).expect("a link");
+    let fault = board.start(&["good", "bad"]).await.expect_err("refused");
+    assert_eq!(
+        fault.message,
+        "cannot start the activators of service \"bad\" of snap \"web\": cannot listen on \"$SNAP_COMMON/link/s\": the path leads out of its folder"
+    );
+    assert!(!board.live("good").active && board.file("ran").is_none());
+}
+
+#[tokio::test]
+async fn a_timer_runs_its_service_at_its_time_only() {
+    let mut timed = app("timed");
+    timed.daemon = Some(Daemon::Oneshot);
+    timed.timer = Some(String::from("0:00-24:00/1440"));
+    let (clock, hand) = Clock::manual(Timestamp(30_000_000_000));
+    let board = board_at(vec![(timed, "echo x >> $1/count")], clock);
+    board.start(&["timed"]).await.expect("it waits");
+    assert!(!board.live("timed").active && board.file("count").is_none());
+    for (minute, runs) in [(1, 1), (2, 2)] {
+        // The unit has to be waiting when its clock moves.
+        eventually("it is down", || {
+            board.live("timed").activity == Activity::Inactive
+        })
+        .await;
+        hand.advance(Timestamp(minute * 60_000_000_000));
+        eventually("it has run", || {
+            board
+                .file("count")
+                .is_some_and(|count| count.lines().count() == runs)
+        })
+        .await;
+    }
+    board.stop(&["timed"]).await.expect("stopped");
+    hand.advance(Timestamp(600_000_000_000));
+    assert_eq!(board.file("count").expect("runs").lines().count(), 2);
+}
+
+#[tokio::test]
+async fn without_a_bus_it_is_said_and_with_one_it_waits_for_the_name() {
+    let mut named = app("named");
+    named.daemon = Some(Daemon::Dbus);
+    named.bus_name = Some(String::from("org.example.Lamp"));
+    named.start_timeout = Some(300);
+    let board = board(vec![(named, "exec sleep 1000")]);
+    board.start(&["named"]).await.expect("it counts as up");
+    let said = board.printed("named");
+    assert!(
+        said.contains("there is no bus at ") && said.contains("org.example.Lamp"),
+        "{said}"
+    );
+    board.stop(&["named"]).await.expect("stopped");
+
+    let folder = board.root.path().join("run/dbus");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let bus = folder.join("system_bus_socket");
+    let config = format!(
+        "<busconfig><listen>unix:path={}</listen><auth>EXTERNAL</auth>\
+         <policy context='default'><allow send_destination='*'/><allow own='*'/><allow receive_sender='*'/></policy></busconfig>",
+        bus.display()
+    );
+    std::fs::write(board.root.path().join("bus.conf"), config).expect("written");
+    let started = std::process::Command::new("dbus-daemon")
+        .arg(format!(
+            "--config-file={}",
+            board.root.path().join("bus.conf").display()
+        ))
+        .arg("--nofork")
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn();
+    let Ok(daemon) = started else {
+        println!("skipped: managers::services::bus: there is no dbus-daemon");
+        return;
+    };
+    let _daemon = Ends(daemon);
+    eventually("the bus is there", || bus.exists()).await;
+    let fault = board
+        .start(&["named"])
+        .await
+        .expect_err("it never takes its name");
+    assert!(
+        fault.message.contains("did not take its bus name"),
+        "{}",
+        fault.message
+    );
+
+    let take = format!(
+        "exec python3 -c \"import socket,time\n\
+         s=socket.socket(socket.AF_UNIX); s.connect('{}')\n\
+         import os\n\
+         s.send(b'\\0AUTH EXTERNAL '+str(os.getuid()).encode().hex().encode()+b'\\r\\n'); s.recv(100); s.send(b'BEGIN\\r\\n')\n\
+         def call(n,m,b,g):\n\
+         \x20 f=b''\n\
+         \x20 for c,t,v in ((1,b'o',b'/org/freedesktop/DBus'),(2,b's',b'org.freedesktop.DBus'),(3,b's',m),(6,b's',b'org.freedesktop.DBus')):\n\
+         \x20   f+=b'\\0'*(-len(f)%8)+bytes([c,1])+t+b'\\0'+len(v).to_bytes(4,'little')+v+b'\\0'\n\
+         \x20 if g: f+=b'\\0'*(-len(f)%8)+bytes([8,1])+b'g\\0'+bytes([len(g)])+g+b'\\0'\n\
+         \x20 h=b'l\\1\\0\\1'+len(b).to_bytes(4,'little')+n.to_bytes(4,'little')+len(f).to_bytes(4,'little')+f\n\
+         \x20 s.send(h+b'\\0'*(-len(h)%8)+b)\n\
+         call(1,b'Hello',b'',b'')\n\
+         v=b'org.example.Lamp'\n\
+         b=len(v).to_bytes(4,'little')+v+b'\\0'; b+=b'\\0'*(-len(b)%4)+(0).to_bytes(4,'little')\n\
+         call(2,b'RequestName',b,b'su')\n\
+         time.sleep(1000)\"",
+        bus.display()
+    );
+    std::fs::write(board.root.path().join("apps/web.named"), take).expect("written");
+    let mut patient = app("named");
+    patient.daemon = Some(Daemon::Dbus);
+    patient.bus_name = Some(String::from("org.example.Lamp"));
+    board.install(patient);
+    board.start(&["named"]).await.expect("it has its name");
+    assert!(board.live("named").active);
+    board.stop(&["named"]).await.expect("stopped");
+}
+
+/// A process that ends with its test.
+struct Ends(std::process::Child);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]

@@ -1,28 +1,26 @@
 //! One service: an actor that starts it, watches it, starts it again when it ends, and stops it. It lives on the main
 //! thread, because a service ends with the thread that started it.
 
+mod begin;
+mod end;
+
+use super::activation::{Armed, is_served};
 use super::board::{Activity, StatusBoard};
 use super::logs::LogWriter;
-use super::ready::ReadySocket;
-use super::restart::{Attempts, is_clean, is_restarted};
-use crate::confine::tag_of_app;
+use super::ready::{NotifySocket, Word};
+use super::restart::{Attempts, Outcome, is_restarted};
 use crate::domain::snap::{AppInfo, Daemon};
 use crate::domain::{Dirs, Fault, SnapName, names};
 use crate::drivers::cgroup::Tree;
-use crate::drivers::process::{self, End, Job, Service};
+use crate::drivers::process::{self, End, Service};
 use crate::store::Store;
-use nix::sys::signal::Signal;
+use futures_util::future::{BoxFuture, pending};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until, timeout};
-
-/// How long a service may take to stop, unless it says otherwise (contract: snaps-and-assertions, section 1).
-const STOP: Duration = Duration::from_secs(30);
-
-/// How long a service may take to say that it is ready, or to fork, unless it says otherwise.
-const START: Duration = Duration::from_secs(90);
+use tokio::time::{Instant, sleep_until};
 
 /// The pause before a service is started again, unless it says otherwise.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -30,13 +28,36 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What is answered to an order.
 pub type Reply = oneshot::Sender<Result<(), Fault>>;
 
+/// How a service is to be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// With its snap: one that has sockets or a timer waits for them.
+    WithSnap,
+    /// The same at the start of the agent, when nobody hears of a failure: it is tried again.
+    WithAgent,
+    /// At once, sockets or not.
+    Now,
+}
+
+/// What a stop leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    Nothing,
+    /// Its sockets and timer.
+    Activators,
+}
+
 /// What a unit is told.
 #[derive(Debug)]
 pub enum Order {
     /// Start it, as described; answered when it is up.
-    Start { app: Arc<AppInfo>, reply: Reply },
+    Start {
+        app: Arc<AppInfo>,
+        how: How,
+        reply: Reply,
+    },
     /// Stop it; answered when nothing of it lives.
-    Stop { reply: Reply },
+    Stop { leave: Leave, reply: Reply },
     /// Let it read its configuration again; one without a reload command is started anew.
     Reload { app: Arc<AppInfo>, reply: Reply },
 }
@@ -67,19 +88,126 @@ pub struct Unit {
     log: Arc<LogWriter>,
     orders: mpsc::UnboundedReceiver<Order>,
     attempts: Attempts,
+    /// Its activators, while they are at work.
+    armed: Option<Armed>,
 }
 
 enum State {
     Down,
-    Up(Box<Up>),
+    Running(Box<Running>),
+    /// A oneshot that is over and has a command to undo it.
+    Exited,
     /// It waits to be started again.
     Pausing(Instant),
 }
 
-struct Up {
+/// A service that has been started.
+struct Running {
     service: Service,
-    /// Its first process has ended as it should (forking): what it left behind is the service.
-    forked: bool,
+    /// It is not up yet: until when it may take, and who waits for it.
+    starting: Option<Starting>,
+    notify: Option<NotifySocket>,
+    /// Until when it must say that it lives.
+    alive_until: Option<Instant>,
+    /// What its end is known by.
+    main: Main,
+}
+
+struct Starting {
+    until: Option<Instant>,
+    waiting: Vec<Reply>,
+    /// It has the bus name that it promised.
+    named: Option<BoxFuture<'static, io::Result<()>>>,
+    /// A failure is not the end of it.
+    again: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Main {
+    /// The process that was started.
+    Leader,
+    /// The one that it named; the first process may have ended.
+    Named { pid: i32, leader_ended: bool },
+    /// All that the first process left behind.
+    Family,
+}
+
+enum Event {
+    LeaderEnded(End),
+    MainGone,
+    Said(i32, Vec<Word>),
+    Named(io::Result<()>),
+    NotUp,
+    Silent,
+    Order(Option<Order>),
+}
+
+impl Running {
+    /// The next thing that happens to it.
+    async fn next(&mut self, orders: &mut mpsc::UnboundedReceiver<Order>) -> Event {
+        let Self {
+            service,
+            starting,
+            notify,
+            alive_until,
+            main,
+        } = self;
+        let (family, main) = (service.family().clone(), *main);
+        let leader_ended = async {
+            match main {
+                Main::Leader
+                | Main::Named {
+                    leader_ended: false, ..
+                } => service.ended().await.unwrap_or(End::Exited(255)),
+                _ => pending().await,
+            }
+        };
+        let main_gone = async {
+            match main {
+                Main::Leader => pending().await,
+                Main::Named { pid, .. } => process::gone(pid).await,
+                Main::Family => family.emptied().await,
+            }
+        };
+        let said = async {
+            match notify {
+                Some(notify) => notify.next().await,
+                None => pending().await,
+            }
+        };
+        let (mut not_up, mut name) = (None, None);
+        if let Some(starting) = starting {
+            (not_up, name) = (starting.until, starting.named.as_mut());
+        }
+        let named = async {
+            match name {
+                Some(name) => name.await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            // What it said before it ended counts.
+            said = said => match said {
+                Ok((pid, words)) => Event::Said(pid, words),
+                // A socket that is broken will say nothing more: the limits of time hold.
+                Err(_) => Event::Said(0, Vec::new()),
+            },
+            end = leader_ended => Event::LeaderEnded(end),
+            () = main_gone => Event::MainGone,
+            named = named => Event::Named(named),
+            () = until(not_up) => Event::NotUp,
+            () = until(*alive_until) => Event::Silent,
+            order = orders.recv() => Event::Order(order),
+        }
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => pending().await,
+    }
 }
 
 impl Unit {
@@ -98,6 +226,7 @@ impl Unit {
             log,
             orders,
             attempts: Attempts::default(),
+            armed: None,
         }
     }
 
@@ -107,7 +236,8 @@ impl Unit {
         loop {
             let next = match state {
                 State::Down => self.down().await,
-                State::Up(up) => self.up(up).await,
+                State::Running(running) => self.running(running).await,
+                State::Exited => self.exited().await,
                 State::Pausing(until) => self.pausing(until).await,
             };
             match next {
@@ -118,249 +248,281 @@ impl Unit {
     }
 
     async fn down(&mut self) -> Option<State> {
-        match self.orders.recv().await? {
-            Order::Start { app, reply } | Order::Reload { app, reply } => Some(self.begin(app, reply).await),
-            Order::Stop { reply } => {
+        let needed = async {
+            match &mut self.armed {
+                Some(armed) => armed.needed(self.around.store.clock()).await,
+                None => pending().await,
+            }
+        };
+        let order = tokio::select! {
+            () = needed => None,
+            order = self.orders.recv() => Some(order?),
+        };
+        Some(match order {
+            None => self.wake().await,
+            Some(Order::Start { app, how, reply }) => self.begin(app, how, reply).await,
+            Some(Order::Reload { app, reply }) => self.begin(app, How::Now, reply).await,
+            Some(Order::Stop { leave, reply }) => {
+                self.leave(leave);
                 self.note(Activity::Inactive, None);
                 answer(reply, Ok(()));
-                Some(State::Down)
+                State::Down
             }
+        })
+    }
+
+    /// Starts it because one of its activators asks for it.
+    async fn wake(&mut self) -> State {
+        if self.attempts.may_restart(Instant::now()) {
+            return self.start(Vec::new(), true).await;
         }
+        // Somebody waits on its socket, and it does nothing but end.
+        self.disarm();
+        self.note(Activity::Failed, Some("it was needed again and again"));
+        self.warn("it was needed again and again").await;
+        State::Down
+    }
+
+    async fn exited(&mut self) -> Option<State> {
+        Some(match self.orders.recv().await? {
+            Order::Start { reply, .. } => {
+                answer(reply, Ok(()));
+                State::Exited
+            }
+            Order::Reload { app, reply } if app.reload_command.is_some() => {
+                self.app = app;
+                answer(reply, self.command("reload", begin::LIMIT).await);
+                State::Exited
+            }
+            Order::Reload { app, reply } => {
+                self.undo_oneshot().await;
+                self.begin(app, How::Now, reply).await
+            }
+            Order::Stop { leave, reply } => {
+                self.leave(leave);
+                self.undo_oneshot().await;
+                self.note(Activity::Inactive, None);
+                answer(reply, Ok(()));
+                State::Down
+            }
+        })
     }
 
     async fn pausing(&mut self, until: Instant) -> Option<State> {
         tokio::select! {
             () = sleep_until(until) => {
                 self.around.board.restarted(&self.snap, &self.app.name);
-                Some(self.start(None).await)
+                Some(self.start(Vec::new(), true).await)
             }
-            order = self.orders.recv() => match order? {
-                Order::Start { app, reply } | Order::Reload { app, reply } => Some(self.begin(app, reply).await),
-                Order::Stop { reply } => {
+            order = self.orders.recv() => Some(match order? {
+                Order::Start { app, how, reply } => self.begin(app, how, reply).await,
+                Order::Reload { app, reply } => self.begin(app, How::Now, reply).await,
+                Order::Stop { leave, reply } => {
+                    self.leave(leave);
                     self.note(Activity::Inactive, None);
                     answer(reply, Ok(()));
-                    Some(State::Down)
+                    State::Down
                 }
-            },
+            }),
         }
     }
 
-    async fn up(&mut self, mut up: Box<Up>) -> Option<State> {
-        let order = if up.forked {
-            tokio::select! {
-                () = up.service.family().emptied() => return Some(self.ended(up, End::Exited(0)).await),
-                order = self.orders.recv() => order,
+    async fn running(&mut self, mut running: Box<Running>) -> Option<State> {
+        match running.next(&mut self.orders).await {
+            Event::LeaderEnded(end) => Some(self.leader_ended(running, end).await),
+            Event::MainGone if running.starting.is_some() => {
+                Some(self.fail(running, Outcome::Unseen, None).await)
             }
-        } else {
-            tokio::select! {
-                end = up.service.ended() => {
-                    return Some(self.ended(up, end.unwrap_or(End::Exited(255))).await);
+            Event::MainGone => Some(self.ended(running, Outcome::Unseen).await),
+            Event::Said(pid, words) => {
+                if pid == 0 {
+                    running.notify = None;
                 }
-                order = self.orders.recv() => order,
+                Some(self.heard(running, pid, &words).await)
             }
-        };
-        match order {
-            Some(Order::Start { reply, .. }) => {
-                answer(reply, Ok(()));
-                Some(State::Up(up))
+            Event::Named(result) => {
+                if let Err(error) = result {
+                    let bus = self.around.dirs.bus();
+                    self.log.write(
+                        0,
+                        &format!("[cannot ask the bus at {} for its name: {error}]", bus.display()),
+                    );
+                }
+                self.is_up(&mut running);
+                Some(State::Running(running))
             }
-            Some(Order::Reload { app, reply }) if app.reload_command.is_some() => {
+            Event::NotUp => {
+                let what = match self.app.daemon {
+                    Some(Daemon::Notify) => Some("it did not say READY=1 within its start-timeout"),
+                    Some(Daemon::Forking) => Some("it did not fork within its start-timeout"),
+                    Some(Daemon::Dbus) => Some("it did not take its bus name within its start-timeout"),
+                    _ => None,
+                };
+                Some(self.fail(running, Outcome::Timeout, what).await)
+            }
+            Event::Silent => Some(self.silent(running).await),
+            Event::Order(order) => self.ordered(running, order).await,
+        }
+    }
+
+    async fn ordered(&mut self, mut running: Box<Running>, order: Option<Order>) -> Option<State> {
+        Some(match order {
+            Some(Order::Start { app, how, reply }) => {
+                // It runs as it is; only its activators may be missing.
+                let armed = match how {
+                    How::Now => Ok(()),
+                    How::WithSnap | How::WithAgent => self.arm(&app),
+                };
+                match (&mut running.starting, armed) {
+                    (_, Err(fault)) => answer(reply, Err(fault)),
+                    (Some(starting), Ok(())) => starting.waiting.push(reply),
+                    (None, Ok(())) => answer(reply, Ok(())),
+                }
+                State::Running(running)
+            }
+            Some(Order::Reload { app, reply })
+                if app.reload_command.is_some() && running.starting.is_none() =>
+            {
                 self.app = app;
-                answer(reply, self.command("reload", START).await);
-                Some(State::Up(up))
+                answer(reply, self.command("reload", begin::LIMIT).await);
+                State::Running(running)
             }
             Some(Order::Reload { app, reply }) => {
-                self.stop(up).await;
-                Some(self.begin(app, reply).await)
+                self.stop(running).await;
+                self.begin(app, How::Now, reply).await
             }
-            Some(Order::Stop { reply }) => {
-                self.stop(up).await;
+            Some(Order::Stop { leave, reply }) => {
+                self.leave(leave);
+                self.stop(running).await;
                 self.note(Activity::Inactive, None);
                 answer(reply, Ok(()));
-                Some(State::Down)
+                State::Down
             }
             None => {
-                self.stop(up).await;
-                None
+                self.disarm();
+                self.stop(running).await;
+                return None;
             }
+        })
+    }
+
+    /// It said something on its socket.
+    async fn heard(&mut self, mut running: Box<Running>, pid: i32, words: &[Word]) -> State {
+        // Only what its own processes say counts.
+        if pid <= 0 || !running.service.family().contains(pid) {
+            return State::Running(running);
         }
-    }
-
-    /// Starts it because somebody asked.
-    async fn begin(&mut self, app: Arc<AppInfo>, reply: Reply) -> State {
-        self.app = app;
-        self.attempts = Attempts::default();
-        self.start(Some(reply)).await
-    }
-
-    async fn start(&mut self, reply: Option<Reply>) -> State {
-        self.attempts.count(Instant::now());
-        self.note(Activity::Starting, None);
-        let (result, state) = match self.try_start().await {
-            Ok(state) => (Ok(()), state),
-            Err(Failed { reason, restart }) => {
-                let fault = Fault::internal(format!(
-                    "cannot start service {:?} of snap {:?}: {reason}; see what it printed with `pinion logs {}`",
-                    self.app.name,
-                    self.snap.as_str(),
-                    names::app_command(self.snap.as_str(), &self.app.name)
-                ));
-                let state = match reply {
-                    // Who asked for the start is told, and decides.
-                    Some(_) => {
-                        self.note(Activity::Failed, Some(&reason));
-                        State::Down
+        for word in words {
+            match word {
+                Word::Ready if self.app.daemon == Some(Daemon::Notify) => self.is_up(&mut running),
+                Word::Ready => {}
+                Word::Watchdog => {
+                    if running.alive_until.is_some() {
+                        running.alive_until = self.silence();
                     }
-                    None => self.again(restart, &reason).await,
-                };
-                (Err(fault), state)
-            }
-        };
-        if let Some(reply) = reply {
-            answer(reply, result);
-        }
-        state
-    }
-
-    async fn try_start(&mut self) -> Result<State, Failed> {
-        let ready = match self.app.daemon {
-            Some(Daemon::Notify) => {
-                Some(ReadySocket::bind(&self.snap, &self.app.name).map_err(Failed::final_)?)
-            }
-            _ => None,
-        };
-        let job = self.job(None, ready.as_ref()).map_err(Failed::final_)?;
-        let mut service = Service::start(&job).map_err(Failed::final_)?;
-        let leader = service.family().leader();
-        if let Some(output) = service.take_output() {
-            let log = self.log.clone();
-            tokio::spawn(async move { log.copy(output, leader).await });
-        }
-        match self.app.daemon {
-            Some(Daemon::Oneshot) => self.finish_oneshot(service).await,
-            Some(Daemon::Forking) => self.await_fork(service).await,
-            Some(Daemon::Notify) => self.await_ready(service, ready).await,
-            Some(Daemon::Simple | Daemon::Dbus) | None => {
-                self.note_up(leader);
-                Ok(State::Up(Box::new(Up {
-                    service,
-                    forked: false,
-                })))
-            }
-        }
-    }
-
-    /// A oneshot is up when it has ended well; it stays "active" when it has a command to stop it.
-    async fn finish_oneshot(&mut self, mut service: Service) -> Result<State, Failed> {
-        let limit = self.app.start_timeout.map(Duration::from_millis);
-        let end = match limit {
-            Some(limit) => timeout(limit, service.ended()).await.ok(),
-            None => Some(service.ended().await),
-        };
-        kill_all(&service).await;
-        match end {
-            Some(Ok(End::Exited(0))) => {
-                let after = if self.app.stop_command.is_some() {
-                    Activity::Exited
-                } else {
-                    Activity::Inactive
-                };
-                self.note(after, None);
-                Ok(State::Down)
-            }
-            Some(Ok(end)) => Err(Failed::after(end.to_string())),
-            Some(Err(error)) => Err(Failed::final_(error)),
-            None => Err(Failed::after(String::from(
-                "it took longer than its start-timeout",
-            ))),
-        }
-    }
-
-    async fn await_fork(&mut self, mut service: Service) -> Result<State, Failed> {
-        match timeout(self.start_limit(), service.ended()).await {
-            Ok(Ok(End::Exited(0))) if service.family().is_alive() => {
-                self.note_up(0);
-                Ok(State::Up(Box::new(Up {
-                    service,
-                    forked: true,
-                })))
-            }
-            Ok(Ok(End::Exited(0))) => Err(Failed::after(String::from("it left no process behind"))),
-            Ok(Ok(end)) => {
-                kill_all(&service).await;
-                Err(Failed::after(end.to_string()))
-            }
-            Ok(Err(error)) => Err(Failed::final_(error)),
-            Err(_) => {
-                kill_all(&service).await;
-                Err(Failed::after(String::from(
-                    "it did not fork within its start-timeout",
-                )))
-            }
-        }
-    }
-
-    async fn await_ready(
-        &mut self,
-        mut service: Service,
-        ready: Option<ReadySocket>,
-    ) -> Result<State, Failed> {
-        let said = async {
-            match &ready {
-                Some(ready) => ready.ready().await,
-                None => Ok(()),
-            }
-        };
-        let reason = tokio::select! {
-            said = timeout(self.start_limit(), said) => match said {
-                Ok(Ok(())) => {
-                    self.note_up(service.family().leader());
-                    return Ok(State::Up(Box::new(Up { service, forked: false })));
                 }
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => String::from("it did not say READY=1 within its start-timeout"),
-            },
-            end = service.ended() => match end {
-                Ok(end) => format!("{end} before it said READY=1"),
-                Err(error) => error.to_string(),
-            },
-        };
-        kill_all(&service).await;
-        Err(Failed::after(reason))
-    }
-
-    fn start_limit(&self) -> Duration {
-        self.app.start_timeout.map_or(START, Duration::from_millis)
-    }
-
-    /// It ended by itself.
-    async fn ended(&mut self, up: Box<Up>, end: End) -> State {
-        kill_all(&up.service).await;
-        self.log.write(0, &format!("[ended: {end}]"));
-        self.post_stop().await;
-        let restart = is_restarted(self.app.restart_condition, end);
-        if !restart {
-            if is_clean(end) {
-                self.note(Activity::Inactive, None);
-            } else {
-                self.note(Activity::Failed, Some(&end.to_string()));
+                Word::Trigger => return self.silent(running).await,
+                Word::Stopping => self.note(Activity::Stopping, None),
+                Word::MainPid(main) => {
+                    if running.service.family().contains(*main) {
+                        self.follow(&mut running, *main);
+                    }
+                }
             }
-            return State::Down;
         }
-        self.again(true, &end.to_string()).await
+        State::Running(running)
+    }
+
+    /// Its main process is another one from now on.
+    fn follow(&self, running: &mut Running, pid: i32) {
+        let leader_ended = match running.main {
+            Main::Leader => false,
+            Main::Named { leader_ended, .. } => leader_ended,
+            Main::Family => true,
+        };
+        running.main = if pid == running.service.family().leader() && !leader_ended {
+            Main::Leader
+        } else {
+            Main::Named { pid, leader_ended }
+        };
+        if running.starting.is_none() {
+            self.note_up(pid);
+        }
+    }
+
+    async fn leader_ended(&mut self, mut running: Box<Running>, end: End) -> State {
+        let starting = running.starting.is_some();
+        match (self.app.daemon, running.main) {
+            (_, Main::Named { pid, .. }) => {
+                running.main = Main::Named {
+                    pid,
+                    leader_ended: true,
+                };
+                State::Running(running)
+            }
+            (Some(Daemon::Oneshot), _) if starting => self.oneshot_ended(running, end).await,
+            (Some(Daemon::Forking), _) if starting && end.is_success() => {
+                if !running.service.family().is_alive() {
+                    let what = Some("it left no process behind");
+                    return self.fail(running, Outcome::Unseen, what).await;
+                }
+                running.main = Main::Family;
+                self.is_up(&mut running);
+                State::Running(running)
+            }
+            _ if starting => {
+                let what = match self.app.daemon {
+                    Some(Daemon::Notify) => format!("{end} before it said READY=1"),
+                    Some(Daemon::Dbus) => format!("{end} before it had its bus name"),
+                    _ => end.to_string(),
+                };
+                self.fail(running, Outcome::By(end), Some(&what)).await
+            }
+            _ => self.ended(running, Outcome::By(end)).await,
+        }
+    }
+
+    /// It is up: who waits is told.
+    fn is_up(&self, running: &mut Running) {
+        let Some(starting) = running.starting.take() else {
+            return;
+        };
+        let pid = match running.main {
+            Main::Leader => running.service.family().leader(),
+            Main::Named { pid, .. } => pid,
+            Main::Family => 0,
+        };
+        running.alive_until = self.silence();
+        self.note_up(pid);
+        for reply in starting.waiting {
+            answer(reply, Ok(()));
+        }
+    }
+
+    /// Until when it may be silent from now on.
+    fn silence(&self) -> Option<Instant> {
+        let limit = self.app.watchdog_timeout.filter(|limit| *limit > 0)?;
+        Some(Instant::now() + Duration::from_millis(limit))
     }
 
     /// Starts it again after its pause, unless it does nothing but end.
-    async fn again(&mut self, restart: bool, reason: &str) -> State {
-        if restart && self.attempts.may_restart(Instant::now()) {
+    async fn again(&mut self, outcome: Outcome, reason: &str) -> State {
+        if !is_restarted(self.app.restart_condition, outcome) {
+            if outcome.is_clean() {
+                self.note(Activity::Inactive, None);
+            } else {
+                self.note(Activity::Failed, Some(reason));
+            }
+            return State::Down;
+        }
+        if self.attempts.may_restart(Instant::now()) {
             self.note(Activity::Restarting, Some(reason));
             let pause = self.app.restart_delay.map_or(PAUSE, Duration::from_millis);
             return State::Pausing(Instant::now() + pause.max(PAUSE));
         }
+        self.disarm();
         self.note(Activity::Failed, Some(reason));
-        if restart {
-            self.warn(reason).await;
-        }
+        self.warn(reason).await;
         State::Down
     }
 
@@ -381,103 +543,40 @@ impl Unit {
         }
     }
 
-    /// Stops what runs: its own command, its signal, and after its time whatever still lives.
-    async fn stop(&mut self, mut up: Box<Up>) {
-        self.note(Activity::Stopping, None);
-        let limit = self.app.stop_timeout.map_or(STOP, Duration::from_millis);
-        let until = Instant::now() + limit;
-        if self.app.stop_command.is_some()
-            && let Err(fault) = self.command("stop", limit).await
-        {
-            self.log.write(0, &format!("[{fault}]"));
+    /// Its activators begin their work, if it has any and they do not work yet.
+    fn arm(&mut self, app: &Arc<AppInfo>) -> Result<(), Fault> {
+        if !is_served(app) || self.armed.is_some() {
+            return Ok(());
         }
-        let (signal, all) = stop_signal(&self.app.stop_mode);
-        let family = up.service.family().clone();
-        if all || up.forked {
-            family.signal(signal);
-        } else {
-            family.signal_leader(signal);
-        }
-        let over = async {
-            if up.forked {
-                family.emptied().await;
-            } else {
-                let _ = up.service.ended().await;
-                // A service that stops all of its processes gives each the chance to end by itself.
-                if all {
-                    family.emptied().await;
-                }
-            }
+        let world = self.around.store.world();
+        let revision = world.snap(self.snap.as_str()).map(|record| record.current);
+        let opened = match revision {
+            Some(revision) => Armed::open(&self.around.dirs, &self.snap, revision, app),
+            None => Err(String::from("the snap is not installed")),
         };
-        if tokio::time::timeout_at(until, over).await.is_err() {
-            self.log.write(0, "[killed: it did not stop in time]");
-        }
-        kill_all(&up.service).await;
-        let _ = timeout(Duration::from_secs(2), up.service.ended()).await;
-        self.post_stop().await;
-    }
-
-    async fn post_stop(&self) {
-        if self.app.post_stop_command.is_some()
-            && let Err(fault) = self.command("post-stop", STOP).await
-        {
-            self.log.write(0, &format!("[{fault}]"));
-        }
-    }
-
-    /// Runs one of the service's other commands to its end.
-    async fn command(&self, command: &'static str, limit: Duration) -> Result<(), Fault> {
-        let failed = |reason: String| {
-            Fault::internal(format!(
-                "the {command} command of service {:?} failed: {reason}",
-                names::app_command(self.snap.as_str(), &self.app.name)
-            ))
-        };
-        let job = self
-            .job(Some(command), None)
-            .map_err(|error| failed(error.to_string()))?;
-        let run = tokio::task::spawn_blocking(move || process::run(&job, limit, None))
-            .await
-            .map_err(|error| failed(error.to_string()))?
-            .map_err(|error| failed(error.to_string()))?;
-        self.log.write(0, &process::text(&run.output));
-        match run.reason {
-            process::Reason::Ended(End::Exited(0)) => Ok(()),
-            process::Reason::Ended(end) => Err(failed(end.to_string())),
-            process::Reason::TimedOut | process::Reason::Aborted => {
-                Err(failed(String::from("it took too long")))
+        match opened {
+            Ok(armed) => {
+                self.armed = Some(armed);
+                self.around.board.armed(&self.snap, &app.name, true);
+                Ok(())
             }
+            Err(why) => Err(Fault::internal(format!(
+                "cannot start the activators of service {:?} of snap {:?}: {why}",
+                app.name,
+                self.snap.as_str()
+            ))),
         }
     }
 
-    fn job(&self, command: Option<&str>, ready: Option<&ReadySocket>) -> std::io::Result<Job> {
-        let mut args = vec!["run".into(), "--root".into(), self.around.dirs.root().into()];
-        args.push("--service".into());
-        let mut tag = tag_of_app(&self.snap, &self.app.name);
-        if let Some(command) = command {
-            args.push("--command".into());
-            args.push(command.into());
-            // Apart from the service, so that its end does not end the service.
-            tag.push_str(".command");
+    fn disarm(&mut self) {
+        self.armed = None;
+        self.around.board.armed(&self.snap, &self.app.name, false);
+    }
+
+    fn leave(&mut self, leave: Leave) {
+        if leave == Leave::Nothing {
+            self.disarm();
         }
-        args.push(format!("{}.{}", self.snap, self.app.name).into());
-        let mut env = vec![process::variable("LANG", "C.UTF-8")];
-        if let Some(ready) = ready {
-            env.push(process::variable("NOTIFY_SOCKET", ready.address()));
-        }
-        Ok(Job {
-            program: self.around.launcher.clone(),
-            args,
-            env,
-            cwd: PathBuf::from("/"),
-            group: self
-                .around
-                .tree
-                .as_ref()
-                .map(|tree| tree.group(&tag))
-                .transpose()?,
-            owner: self.around.owner(),
-        })
     }
 
     fn note(&self, activity: Activity, reason: Option<&str>) {
@@ -494,66 +593,7 @@ impl Unit {
     }
 }
 
-/// Why a start did not come to anything, and whether another try may.
-struct Failed {
-    reason: String,
-    restart: bool,
-}
-
-impl Failed {
-    fn final_(error: std::io::Error) -> Self {
-        Self {
-            reason: error.to_string(),
-            restart: false,
-        }
-    }
-
-    fn after(reason: String) -> Self {
-        Self {
-            reason,
-            restart: true,
-        }
-    }
-}
-
-/// Ends all processes of a service without holding up the others.
-async fn kill_all(service: &Service) {
-    let family = service.family().clone();
-    let gone = tokio::task::spawn_blocking(move || family.kill_all()).await;
-    if !gone.unwrap_or(false) {
-        log::error!("a process of a service cannot be killed; it hangs in the kernel");
-    }
-}
-
 fn answer(reply: Reply, result: Result<(), Fault>) {
     // Who asked may have gone.
     let _ = reply.send(result);
-}
-
-/// The signal of a stop-mode, and whether all processes get it (contract: snaps-and-assertions, section 1).
-fn stop_signal(mode: &str) -> (Signal, bool) {
-    let (name, all) = match mode.strip_suffix("-all") {
-        Some(name) => (name, true),
-        None => (mode, mode.is_empty()),
-    };
-    let signal = match name {
-        "sighup" => Signal::SIGHUP,
-        "sigusr1" => Signal::SIGUSR1,
-        "sigusr2" => Signal::SIGUSR2,
-        "sigint" => Signal::SIGINT,
-        _ => Signal::SIGTERM,
-    };
-    (signal, all)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stop_modes() {
-        assert_eq!(stop_signal(""), (Signal::SIGTERM, true));
-        assert_eq!(stop_signal("sigterm"), (Signal::SIGTERM, false));
-        assert_eq!(stop_signal("sigusr1-all"), (Signal::SIGUSR1, true));
-    }
 }

@@ -1,9 +1,9 @@
 //! Apps as people look at them.
 
-use super::board::Activity;
-use super::{LogLine, Services};
+use super::Services;
+use super::board::{Activity, Live};
 use crate::domain::snap::{AppInfo, Daemon};
-use crate::domain::{ErrorKind, Fault, SnapName, SnapRecord};
+use crate::domain::{ErrorKind, Fault, SnapInfo, SnapName, SnapRecord};
 use std::collections::BTreeSet;
 
 /// What a service is doing, and what it should.
@@ -19,6 +19,19 @@ pub struct ServiceStatus {
     pub restarts: u32,
     /// Why it failed.
     pub reason: Option<String>,
+}
+
+impl ServiceStatus {
+    fn new(live: Live, enabled: bool) -> Self {
+        Self {
+            enabled,
+            active: live.activity.is_active(),
+            activity: live.activity,
+            pid: live.pid,
+            restarts: live.restarts,
+            reason: live.reason,
+        }
+    }
 }
 
 /// What starts a service when it is needed.
@@ -45,60 +58,64 @@ pub struct AppView {
     pub activators: Vec<Activator>,
 }
 
-/// Something else than the snap's start starts it.
-pub(super) fn is_activated(app: &AppInfo) -> bool {
-    !app.sockets.is_empty() || app.timer.is_some() || !app.activates_on.is_empty()
+/// What starts a service, as far as it can be started here: nothing serves bus names.
+fn activators(info: &SnapInfo, app: &AppInfo, live: Option<&Live>, enabled: bool) -> Vec<Activator> {
+    let served = |name: &str, kind| Activator {
+        name: name.to_owned(),
+        kind,
+        active: live.is_some_and(|live| live.armed),
+        enabled: enabled && live.is_some(),
+    };
+    let sockets = app.sockets.keys().map(|name| served(name, "socket"));
+    let timer = app.timer.iter().map(|_| served(&app.name, "timer"));
+    let buses = app.activates_on.iter().map(|slot| Activator {
+        name: bus_name(info, slot).unwrap_or(slot).to_owned(),
+        kind: "dbus",
+        active: false,
+        enabled: false,
+    });
+    timer.chain(sockets).chain(buses).collect()
 }
 
-fn activators(app: &AppInfo) -> Vec<Activator> {
-    let sockets = app.sockets.keys().map(|name| (name.clone(), "socket"));
-    let timer = app.timer.iter().map(|_| (app.name.clone(), "timer"));
-    let buses = app.activates_on.iter().map(|slot| (slot.clone(), "dbus"));
-    sockets
-        .chain(timer)
-        .chain(buses)
-        .map(|(name, kind)| Activator {
-            name,
-            kind,
-            // The supervisor does not serve activators.
-            active: false,
-            enabled: false,
-        })
-        .collect()
+/// The bus name of a slot.
+pub(super) fn bus_name<'a>(info: &'a SnapInfo, slot: &str) -> Option<&'a str> {
+    info.slots.get(slot)?.attrs.get("name")?.as_str()
 }
 
 impl Services {
     /// What a service is doing; `enabled` follows from the store, the rest from memory.
     pub fn status(&self, snap: &SnapName, app: &str) -> ServiceStatus {
         let world = self.around.store.world();
-        let enabled = world
-            .snap(snap.as_str())
-            .is_some_and(|record| record.active && is_enabled(record, app));
-        let live = self.around.board.get(snap, app);
-        ServiceStatus {
-            enabled,
-            active: live.activity.is_active(),
-            activity: live.activity,
-            pid: live.pid,
-            restarts: live.restarts,
-            reason: live.reason,
-        }
+        let record = world.snap(snap.as_str()).filter(|record| record.active);
+        let enabled = record.is_some_and(|record| is_enabled(record, app));
+        ServiceStatus::new(self.around.board.get(snap, app), enabled)
     }
 
     /// The apps of a snap, sorted by name.
     pub fn apps_of(&self, record: &SnapRecord) -> Vec<AppView> {
-        let info = record.info().into_iter();
-        info.flat_map(|info| info.apps.values())
-            .map(|app| AppView {
+        let Some(info) = record.info() else {
+            return Vec::new();
+        };
+        let view = |app: &AppInfo| {
+            let live =
+                (app.is_service() && record.active).then(|| self.around.board.get(&record.name, &app.name));
+            let mut enabled = is_enabled(record, &app.name);
+            let activators = activators(info, app, live.as_ref(), enabled);
+            // One that is activated is as enabled as what activates it.
+            if !activators.is_empty() {
+                enabled = activators.iter().any(|activator| activator.enabled);
+            }
+            AppView {
                 snap: record.name.clone(),
                 name: app.name.clone(),
                 daemon: app.daemon,
                 of_user: app.daemon_scope_user,
                 common_id: app.common_id.clone(),
-                status: (app.is_service() && record.active).then(|| self.status(&record.name, &app.name)),
-                activators: activators(app),
-            })
-            .collect()
+                activators,
+                status: live.map(|live| ServiceStatus::new(live, enabled)),
+            }
+        };
+        info.apps.values().map(view).collect()
     }
 
     /// Apps by names (`SNAP` or `SNAP.APP`; none means all), sorted by snap and app. A name that does not fit is an
@@ -135,11 +152,6 @@ impl Services {
         Ok(all
             .filter(|view| chosen.contains(&(view.snap.clone(), view.name.clone())))
             .collect())
-    }
-
-    /// What the services of these names have printed (see [`Self::list`]); none at all is an error. Reads files.
-    pub fn logs_of(&self, names: &[String], count: Option<usize>) -> Result<Vec<LogLine>, Fault> {
-        Ok(self.logs(&self.logged(names)?, count))
     }
 
     /// The services of these names whose output is kept.

@@ -3,10 +3,8 @@
 
 use super::Settings;
 use crate::domain::{Dirs, Fault, SnapName};
-use crate::drivers::fs;
+use crate::drivers::{fs, random};
 use crate::store::World;
-use std::fs::File;
-use std::io::Read;
 use std::path::PathBuf;
 
 fn file(dirs: &Dirs, snap: &SnapName) -> PathBuf {
@@ -15,10 +13,8 @@ fn file(dirs: &Dirs, snap: &SnapName) -> PathBuf {
 
 /// A new cookie: 33 random bytes as 44 characters.
 pub(super) fn new() -> Result<String, Fault> {
-    let mut bytes = [0; 33];
-    File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .map_err(|error| Fault::internal(format!("cannot read random bytes: {error}")))?;
+    let bytes: [u8; 33] =
+        random::bytes().map_err(|error| Fault::internal(format!("cannot read random bytes: {error}")))?;
     Ok(base64url(&bytes))
 }
 

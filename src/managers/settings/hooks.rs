@@ -146,6 +146,7 @@ impl Settings {
             cwd: "/".into(),
             group,
             owner: self.services.process_owner(),
+            passed: Vec::new(),
         })
     }
 }

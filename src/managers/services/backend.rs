@@ -1,0 +1,43 @@
+//! What runs services: the agent's own supervisor, or systemd (decision 15).
+
+use super::logs::LogStream;
+use super::unit::{How, Leave};
+use crate::domain::snap::AppInfo;
+use crate::domain::{Fault, SnapName};
+use futures_util::future::BoxFuture;
+use std::collections::BTreeSet;
+
+/// What comes of an order.
+pub type Done<'a> = BoxFuture<'a, Result<(), Fault>>;
+
+/// The one choice between the two. What it does to a service it tells the status board.
+pub trait Backend: Send + Sync {
+    /// Starts a service; done when it is up, or waits for its activators.
+    fn start(&self, snap: &SnapName, app: &AppInfo, how: How) -> Done<'_>;
+
+    /// Stops a service; done when nothing of it lives.
+    fn stop(&self, snap: &SnapName, app: &AppInfo, leave: Leave) -> Done<'_>;
+
+    /// Lets a service read its configuration again; one without a command for it is started anew.
+    fn reload(&self, snap: &SnapName, app: &AppInfo) -> Done<'_>;
+
+    /// What services have printed, and with `follow` what they will print.
+    fn read_logs(
+        &self,
+        services: Vec<(SnapName, String)>,
+        count: Option<usize>,
+        follow: bool,
+    ) -> BoxFuture<'_, Result<LogStream, Fault>>;
+
+    /// The snaps of which a service was started, whatever became of it.
+    fn known(&self) -> BTreeSet<SnapName>;
+
+    /// The snaps whose services end with the agent.
+    fn ending(&self) -> BTreeSet<SnapName>;
+
+    /// Forgets the services of a snap that is removed; they have been stopped.
+    fn forget(&self, snap: &SnapName) -> Result<(), Fault>;
+
+    /// The agent ends; what ends with it has been stopped.
+    fn leave(&self);
+}
