@@ -111,11 +111,22 @@ impl Board {
         })
     }
 
-    fn at_pin(&self, pin: u32) -> Option<&Line> {
+    fn at_pin(&self, header: Option<&str>, pin: u32) -> Option<&Line> {
         self.hardware
             .lines
             .iter()
-            .find(|line| line.header_pin == Some(pin))
+            .find(|line| line.header_pin == Some(pin) && line.header.as_deref() == header)
+    }
+
+    /// The headers that have names, with what stands at each pin.
+    fn named_headers(&self) -> Vec<(&str, Vec<String>)> {
+        let Some(Value::Array(headers)) = self.hardware.board.get("headers") else {
+            return Vec::new();
+        };
+        headers
+            .iter()
+            .filter_map(|header| Some((header["name"].as_str()?, texts(header.get("pins")?.as_array()?))))
+            .collect()
     }
 
     /// What stands at each pin of the header, pin 1 first: as the board tells, else by the pins of its lines when
@@ -124,13 +135,13 @@ impl Board {
         if let Some(Value::Array(pins)) = self.hardware.board.get("header")
             && !pins.is_empty()
         {
-            let text = |pin: &Value| pin.as_str().unwrap_or_default().to_owned();
-            return pins.iter().map(text).collect();
+            return texts(pins);
         }
         let of_lines: Vec<u32> = self
             .hardware
             .lines
             .iter()
+            .filter(|line| line.header.is_none())
             .filter_map(|line| line.header_pin)
             .collect();
         let power = |pin: u32| {
@@ -144,7 +155,7 @@ impl Board {
         }
         (1..=PINS)
             .map(|pin| {
-                let line = self.at_pin(pin).map(|line| line.name.as_str());
+                let line = self.at_pin(None, pin).map(|line| line.name.as_str());
                 line.or(power(pin)).unwrap_or_default().to_owned()
             })
             .collect()
@@ -152,13 +163,17 @@ impl Board {
 
     /// There is a header to draw.
     pub fn has_header(&self) -> bool {
-        !self.pins().is_empty()
+        !self.pins().is_empty() || !self.named_headers().is_empty()
     }
 
     /// The picture, a row a line: title, header, LEDs, and held lines that are not on the header.
     pub fn picture(&self, style: Style) -> Vec<String> {
         let mut rows = vec![self.title(style)];
-        rows.extend(self.header(style));
+        rows.extend(self.header(None, &self.pins(), style));
+        for (name, pins) in self.named_headers() {
+            rows.push(format!(" {}", style.paint(Ink::Title, name)));
+            rows.extend(self.header(Some(name), &pins, style));
+        }
         for line in self
             .hardware
             .lines
@@ -184,6 +199,26 @@ impl Board {
                 .collect();
             rows.push(format!(" LEDs   {}", leds.join("   ")));
         }
+        rows.extend(self.remarks(style));
+        rows
+    }
+
+    /// What is to know of the board file: chips that are not there, facts that no device tree shows.
+    fn remarks(&self, style: Style) -> Vec<String> {
+        let list = |key: &str| self.hardware.board.get(key).and_then(Value::as_array);
+        let mut rows = Vec::new();
+        if let Some(missing) = list("missing") {
+            rows.push(format!(" {} {}", style.paint(Ink::Power, "not there:"), texts(missing).join(", ")));
+        }
+        for fact in list("unverified").into_iter().flatten() {
+            let text = |key: &str| fact[key].as_str().unwrap_or_default();
+            rows.push(format!(
+                " {} {} ({})",
+                style.paint(Ink::Faint, "unverified:"),
+                text("what"),
+                text("source")
+            ));
+        }
         rows
     }
 
@@ -202,16 +237,15 @@ impl Board {
         }
     }
 
-    fn header(&self, style: Style) -> Vec<String> {
-        let pins = self.pins();
+    fn header(&self, header: Option<&str>, pins: &[String], style: Style) -> Vec<String> {
         let none = String::new();
         let sides: Vec<(Side<'_>, Side<'_>)> = (1..)
             .step_by(2)
             .zip(pins.chunks(2))
             .map(|(pin, pair)| {
                 (
-                    self.side(pin, &pair[0]),
-                    self.side(pin + 1, pair.get(1).unwrap_or(&none)),
+                    self.side(header, pin, &pair[0]),
+                    self.side(header, pin + 1, pair.get(1).unwrap_or(&none)),
                 )
             })
             .collect();
@@ -241,14 +275,20 @@ impl Board {
             .collect()
     }
 
-    fn side(&self, pin: u32, name: &str) -> Side<'_> {
-        let line = self.at_pin(pin);
+    fn side(&self, header: Option<&str>, pin: u32, name: &str) -> Side<'_> {
+        let line = self.at_pin(header, pin);
         Side {
             name: name.to_owned(),
             holder: line.map(Line::holder).unwrap_or_default(),
             line,
         }
     }
+}
+
+/// The texts of a list.
+fn texts(list: &[Value]) -> Vec<String> {
+    let text = |entry: &Value| entry.as_str().unwrap_or_default().to_owned();
+    list.iter().map(text).collect()
 }
 
 /// One pin's side of the picture.

@@ -275,6 +275,8 @@ pub struct Line {
     pub chip: String,
     pub offset: u32,
     pub header_pin: Option<u32>,
+    /// The header of that pin, where the board has several.
+    pub header: Option<String>,
     pub direction: Option<String>,
     pub value: Option<u8>,
     pub active_low: bool,

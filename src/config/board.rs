@@ -15,16 +15,43 @@ pub const MAX_FILE: usize = 256 * 1024;
 /// A board may have this many lines, and as many LEDs.
 pub const MAX_LINES: usize = 4096;
 /// What a header's pin may be called besides a line's name.
-pub const SUPPLIES: &[&str] = &["3V3", "5V", "1V8", "12V", "VIN", "GND", "NC"];
+pub const SUPPLIES: &[&str] = &[
+    "3V3", "5V", "1V8", "12V", "VIN", "GND", "NC", "SYS_5V", "VDD_ADC", "GND_ADC", "AIN0", "AIN1", "AIN2", "AIN3", "AIN4",
+    "AIN5", "AIN6", "AIN7", "RESET", "PWR_BUT",
+];
 
 /// The board files in the binary: name and text.
 const BUILT_IN: &[(&str, &str)] = &[
     #[cfg(feature = "sim")]
     ("sim", include_str!("../../board-configs/sim.toml")),
     ("generic", include_str!("../../board-configs/generic.toml")),
+    ("raspberry-pi-2", include_str!("../../board-configs/raspberry-pi-2.toml")),
+    ("raspberry-pi-3", include_str!("../../board-configs/raspberry-pi-3.toml")),
     (
-        "raspberry-pi-4",
-        include_str!("../../board-configs/raspberry-pi-4.toml"),
+        "raspberry-pi-3-plus",
+        include_str!("../../board-configs/raspberry-pi-3-plus.toml"),
+    ),
+    (
+        "raspberry-pi-zero-2-w",
+        include_str!("../../board-configs/raspberry-pi-zero-2-w.toml"),
+    ),
+    ("raspberry-pi-4", include_str!("../../board-configs/raspberry-pi-4.toml")),
+    (
+        "raspberry-pi-400",
+        include_str!("../../board-configs/raspberry-pi-400.toml"),
+    ),
+    (
+        "raspberry-pi-cm4",
+        include_str!("../../board-configs/raspberry-pi-cm4.toml"),
+    ),
+    ("raspberry-pi-5", include_str!("../../board-configs/raspberry-pi-5.toml")),
+    (
+        "beaglebone-black",
+        include_str!("../../board-configs/beaglebone-black.toml"),
+    ),
+    (
+        "verdin-imx8mp-mallow",
+        include_str!("../../board-configs/verdin-imx8mp-mallow.toml"),
     ),
 ];
 
@@ -58,8 +85,28 @@ pub struct Board {
     pub lines: Vec<Line>,
     /// LEDs by name.
     pub leds: Vec<Led>,
-    /// The pins of the header, pin 1 first: a line's name or a supply.
-    pub header: Vec<String>,
+    /// The headers that lines are brought out on.
+    pub headers: Vec<Header>,
+    /// What of it no device tree shows.
+    pub unverified: Vec<Unverified>,
+}
+
+/// One header of a board.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    /// Where there are several: what stands before a pin's number, as in `P9_12`. Empty where there is one.
+    pub name: String,
+    /// Its pins, pin 1 first: a line's name or a supply.
+    pub pins: Vec<String>,
+}
+
+/// A fact of a board file that was taken from elsewhere than the board's device tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unverified {
+    /// Of what: `chip pinctrl-rp1`, `LED ACT`.
+    pub what: String,
+    /// Where it is from.
+    pub source: String,
 }
 
 /// What is to know of a chip.
@@ -75,6 +122,8 @@ pub struct Chip {
     pub on_release: OnRelease,
     /// `gpio` connections export the line in sysfs instead of holding it.
     pub sysfs: bool,
+    /// A line by which the chip is known where its label is another one: offset, and the kernel's name.
+    pub marked_by: Option<(u32, String)>,
 }
 
 /// One line.
@@ -84,12 +133,16 @@ pub struct Line {
     /// The label of its chip.
     pub chip: String,
     pub offset: u32,
-    /// The pin of the header that it is on, counted from 1.
+    /// The pin of its header that it is on, counted from 1.
     pub header_pin: Option<u16>,
+    /// The name of that header, where the board has several.
+    pub header: String,
     /// Other names of it; `pin-N` is one where it is on pin N.
     pub aliases: Vec<String>,
     /// What the board can use it for besides input and output.
     pub function: Option<String>,
+    /// The level that does no harm, from power-on to the end.
+    pub safe_value: Option<u8>,
 }
 
 /// How an LED is lit.
@@ -243,6 +296,8 @@ struct FileText {
     #[serde(default)]
     leds: Vec<LedText>,
     header: Option<HeaderText>,
+    #[serde(default)]
+    headers: Vec<HeaderText>,
 }
 
 #[derive(Deserialize)]
@@ -255,17 +310,29 @@ struct ChipText {
     on_release: OnRelease,
     #[serde(default)]
     sysfs: bool,
+    marked_by: Option<MarkText>,
+    #[serde(default)]
+    unverified: bool,
+    source: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MarkText {
+    offset: Spanned<u32>,
+    name: String,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct LineText {
     name: Spanned<String>,
-    chip: Spanned<String>,
+    chip: Option<Spanned<String>>,
     offset: Spanned<u32>,
     #[serde(default)]
     aliases: Vec<Spanned<String>>,
     function: Option<String>,
+    safe_value: Option<Spanned<u8>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -286,11 +353,15 @@ struct LedText {
     #[serde(default)]
     aliases: Vec<Spanned<String>>,
     trigger: Option<String>,
+    #[serde(default)]
+    unverified: bool,
+    source: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct HeaderText {
+    name: Option<Spanned<String>>,
     pins: Vec<Spanned<String>>,
 }
 
@@ -336,13 +407,11 @@ impl Checker<'_> {
 
     fn board(&self, read: FileText) -> Result<Board, BoardError> {
         let name = self.name(&read.name)?;
-        let chips = self.chips(read.chips)?;
+        let mut unverified = Vec::new();
+        let chips = self.chips(read.chips, &mut unverified)?;
         let mut lines = self.lines(read.lines, &chips)?;
-        let header = match read.header {
-            Some(header) => self.header(header, &mut lines)?,
-            None => Vec::new(),
-        };
-        let leds = self.leds(read.leds, &lines, read.driver)?;
+        let headers = self.headers(read.header, read.headers, &mut lines)?;
+        let leds = self.leds(read.leds, &lines, read.driver, &mut unverified)?;
         Ok(Board {
             model: read.model.unwrap_or_else(|| name.clone()),
             name,
@@ -352,8 +421,34 @@ impl Checker<'_> {
             chips,
             lines,
             leds,
-            header,
+            headers,
+            unverified,
         })
+    }
+
+    /// Notes a fact that no device tree shows: it says where it is from.
+    fn origin(
+        &self,
+        noted: &mut Vec<Unverified>,
+        what: String,
+        (unverified, source): (bool, Option<String>),
+        at: Range<usize>,
+    ) -> Result<(), BoardError> {
+        match (unverified, source) {
+            (false, None) => Ok(()),
+            (true, Some(source)) if !source.trim().is_empty() => {
+                noted.push(Unverified { what, source });
+                Ok(())
+            }
+            (true, _) => {
+                let message = format!("{what} is unverified: add source = \"…\" that says where it is from");
+                Err(self.error(at, message))
+            }
+            (false, Some(_)) => {
+                let message = format!("{what} has a source: add unverified = true, or remove the source");
+                Err(self.error(at, message))
+            }
+        }
     }
 
     /// A name goes into paths, commands and tables: letters, digits and `. _ : @ + -`.
@@ -383,7 +478,7 @@ impl Checker<'_> {
         Ok(text)
     }
 
-    fn chips(&self, read: Vec<ChipText>) -> Result<Vec<Chip>, BoardError> {
+    fn chips(&self, read: Vec<ChipText>, unverified: &mut Vec<Unverified>) -> Result<Vec<Chip>, BoardError> {
         let mut taken = Taken::new();
         let mut chips: Vec<Chip> = Vec::with_capacity(read.len());
         for chip in read {
@@ -397,15 +492,62 @@ impl Checker<'_> {
                 );
                 return Err(self.error(chip.label.span(), message));
             }
+            let origin = (chip.unverified, chip.source);
+            self.origin(unverified, format!("chip {label}"), origin, chip.label.span())?;
+            let marked_by = match chip.marked_by {
+                Some(mark) => {
+                    let offset = *mark.offset.get_ref();
+                    self.offset(&label, chip.lines, &mark.offset)?;
+                    Some((offset, mark.name))
+                }
+                None => None,
+            };
             chips.push(Chip {
                 label,
                 lines: chip.lines,
                 base: chip.base,
                 on_release: chip.on_release,
                 sysfs: chip.sysfs,
+                marked_by,
             });
         }
         Ok(chips)
+    }
+
+    /// An offset that the chip has.
+    fn offset(&self, label: &str, lines: Option<u32>, offset: &Spanned<u32>) -> Result<(), BoardError> {
+        let end = lines.unwrap_or(MAX_LINES as u32);
+        if *offset.get_ref() < end {
+            return Ok(());
+        }
+        let message = format!(
+            "chip {label:?} has the offsets 0 to {}: write one of them instead of {}",
+            end - 1,
+            offset.get_ref()
+        );
+        Err(self.error(offset.span(), message))
+    }
+
+    /// The chip that a line names; where a file has one chip only, its lines need not name it.
+    fn chip_of<'c>(&self, line: &LineText, chips: &'c [Chip]) -> Result<&'c Chip, BoardError> {
+        match (&line.chip, chips) {
+            (None, [chip]) => Ok(chip),
+            (None, _) => {
+                let message = format!(
+                    "the line {:?} names no chip: add chip = \"LABEL\" with the label of one of [[chips]]",
+                    line.name.get_ref()
+                );
+                Err(self.error(line.name.span(), message))
+            }
+            (Some(named), _) => {
+                let label = named.get_ref();
+                chips.iter().find(|chip| chip.label == *label).ok_or_else(|| {
+                    let message =
+                        format!("there is no chip {label:?} in this file: add [[chips]] with label = {label:?}");
+                    self.error(named.span(), message)
+                })
+            }
+        }
     }
 
     fn lines(&self, read: Vec<LineText>, chips: &[Chip]) -> Result<Vec<Line>, BoardError> {
@@ -422,20 +564,9 @@ impl Checker<'_> {
         for line in read {
             let name = self.take(&mut taken, "the line", &line.name)?;
             let offset = *line.offset.get_ref();
-            let label = line.chip.get_ref();
-            let Some(chip) = chips.iter().find(|chip| chip.label == *label) else {
-                let message =
-                    format!("there is no chip {label:?} in this file: add [[chips]] with label = {label:?}");
-                return Err(self.error(line.chip.span(), message));
-            };
-            let end = chip.lines.unwrap_or(MAX_LINES as u32);
-            if offset >= end {
-                let message = format!(
-                    "chip {label:?} has the offsets 0 to {}: write one of them instead of {offset}",
-                    end - 1
-                );
-                return Err(self.error(line.offset.span(), message));
-            }
+            let chip = self.chip_of(&line, chips)?;
+            let label = &chip.label;
+            self.offset(label, chip.lines, &line.offset)?;
             if let Some((other, first)) = places.get(&(label.clone(), offset)) {
                 let (place, _) = self.place(first.start);
                 let message = format!(
@@ -444,6 +575,13 @@ impl Checker<'_> {
                 return Err(self.error(line.offset.span(), message));
             }
             places.insert((label.clone(), offset), (name.clone(), line.name.span()));
+            let safe_value = match &line.safe_value {
+                Some(value) if *value.get_ref() > 1 => {
+                    let message = format!("the line {name:?}: safe-value is 0 or 1, or left out");
+                    return Err(self.error(value.span(), message));
+                }
+                value => value.as_ref().map(|value| *value.get_ref()),
+            };
             let aliases = line
                 .aliases
                 .iter()
@@ -454,16 +592,56 @@ impl Checker<'_> {
                 chip: label.clone(),
                 offset,
                 header_pin: None,
+                header: String::new(),
                 aliases,
                 function: line.function,
+                safe_value,
             });
         }
         Ok(lines)
     }
 
-    fn header(&self, read: HeaderText, lines: &mut [Line]) -> Result<Vec<String>, BoardError> {
-        let mut pins = Vec::with_capacity(read.pins.len());
-        for (index, pin) in read.pins.iter().enumerate() {
+    fn headers(
+        &self,
+        one: Option<HeaderText>,
+        several: Vec<HeaderText>,
+        lines: &mut [Line],
+    ) -> Result<Vec<Header>, BoardError> {
+        let mut taken = Taken::new();
+        let mut headers = Vec::with_capacity(several.len() + 1);
+        if let Some(header) = one {
+            if let Some(name) = &header.name {
+                let message = String::from("[header] is the only one and has no name: say [[headers]] for several");
+                return Err(self.error(name.span(), message));
+            }
+            let pins = self.header("", header.pins, lines)?;
+            headers.push(Header {
+                name: String::new(),
+                pins,
+            });
+        }
+        for header in several {
+            let Some(name) = &header.name else {
+                let at = header.pins.first().map_or(0..0, Spanned::span);
+                let message = String::from("each of [[headers]] has a name: add name = \"P1\"; one without is [header]");
+                return Err(self.error(at, message));
+            };
+            let name = self.take(&mut taken, "the header", name)?;
+            let pins = self.header(&name, header.pins, lines)?;
+            headers.push(Header { name, pins });
+        }
+        Ok(headers)
+    }
+
+    /// The pins of a header. A line on it gets the pin as one more name, if it is not called so already.
+    fn header(
+        &self,
+        header: &str,
+        read: Vec<Spanned<String>>,
+        lines: &mut [Line],
+    ) -> Result<Vec<String>, BoardError> {
+        let mut pins = Vec::with_capacity(read.len());
+        for (index, pin) in read.iter().enumerate() {
             let text = pin.get_ref();
             let number = u16::try_from(index + 1).map_err(|_| {
                 self.error(
@@ -475,10 +653,13 @@ impl Checker<'_> {
             if SUPPLIES.contains(&text.as_str()) {
                 continue;
             }
-            let alias = format!("pin-{number}");
+            let alias = match header {
+                "" => format!("pin-{number}"),
+                header => format!("{header}_{number}"),
+            };
             if lines
                 .iter()
-                .any(|line| line.name == alias || line.aliases.contains(&alias))
+                .any(|line| (line.name == alias && alias != *text) || line.aliases.contains(&alias))
             {
                 let message = format!(
                     "pin {number} is called {alias:?} by itself: remove the line or alias of that name"
@@ -499,12 +680,21 @@ impl Checker<'_> {
                 return Err(self.error(pin.span(), message));
             }
             line.header_pin = Some(number);
-            line.aliases.push(alias);
+            header.clone_into(&mut line.header);
+            if line.name != alias {
+                line.aliases.push(alias);
+            }
         }
         Ok(pins)
     }
 
-    fn leds(&self, read: Vec<LedText>, lines: &[Line], driver: Driver) -> Result<Vec<Led>, BoardError> {
+    fn leds(
+        &self,
+        read: Vec<LedText>,
+        lines: &[Line],
+        driver: Driver,
+        unverified: &mut Vec<Unverified>,
+    ) -> Result<Vec<Led>, BoardError> {
         let mut taken = Taken::new();
         let mut wired: BTreeMap<String, String> = BTreeMap::new();
         let mut leds = Vec::with_capacity(read.len().min(MAX_LINES));
@@ -523,6 +713,8 @@ impl Checker<'_> {
                     format!("the line {line:?} lights the LED {other:?} already: give {name:?} another line");
                 return Err(self.error(at.span(), message));
             }
+            let origin = (led.unverified, led.source);
+            self.origin(unverified, format!("LED {name}"), origin, led.name.span())?;
             leds.push(Led {
                 name,
                 kind,

@@ -1,23 +1,114 @@
-//! The gadget snap of the Raspberry Pi family, made from the board files. `PINION_BLESS=1 cargo test gadget` writes it
-//! anew after a board file changed.
+//! Gadget snaps made from board files: a slot for every line and LED, and the boot files that put outputs at their safe
+//! values before any program runs (decision 10).
 
-use super::board::{Board, LedKind, built_in};
-use std::collections::BTreeSet;
+use super::board::{Board, Line, LedKind};
+use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::PathBuf;
 
-/// The board files of the family; the simulated board has its header.
-const FAMILY: &[&str] = &["raspberry-pi-4", "sim"];
+#[cfg(test)]
+mod tests;
 
-const HEAD: &str = "\
-# Made from board-configs by the test in src/config/gadget.rs; change those and bless it.
-name: pi
-version: '1'
-summary: Slots of the boards of the Raspberry Pi family
+/// One slot: its name, and what stands behind it in a YAML flow mapping.
+type Slots = BTreeMap<Key, String>;
+
+/// Slots in the order of their numbers, not of their digits.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    stem: String,
+    number: u32,
+    name: String,
+}
+
+impl Key {
+    fn new(name: &str) -> Self {
+        let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        Self {
+            stem: stem.to_owned(),
+            number: name[stem.len()..].parse().unwrap_or_default(),
+            name: name.to_owned(),
+        }
+    }
+}
+
+/// A name as slots may have it: small letters, digits and single dashes, a letter first.
+pub fn slot_name(name: &str) -> String {
+    let mut slot = String::with_capacity(name.len());
+    for c in name.chars().map(|c| c.to_ascii_lowercase()) {
+        if c.is_ascii_alphanumeric() {
+            slot.push(c);
+        } else if !slot.ends_with('-') {
+            slot.push('-');
+        }
+    }
+    let slot = slot.trim_matches('-');
+    match slot.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        true => slot.to_owned(),
+        false => format!("line-{slot}").trim_end_matches('-').to_owned(),
+    }
+}
+
+/// A line's number as gadgets count, where the board file gives its chip a base.
+fn number(board: &Board, line: &Line) -> Option<u32> {
+    let chip = board.chips.iter().find(|chip| chip.label == line.chip)?;
+    chip.base?.checked_add(line.offset)
+}
+
+/// A text between quotes of YAML.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// The slots of a board: its lines as `gpio`, the pins of its only header as the file that sysfs has for them, its LEDs as
+/// the whole LED and as its brightness.
+fn slots(board: &Board) -> Slots {
+    let mut slots = Slots::new();
+    let mut slot = |name: String, interface: &str, rest: String| {
+        slots
+            .entry(Key::new(&name))
+            .or_insert_with(|| format!("{{interface: {interface}, {rest}}}"));
+    };
+    for line in &board.lines {
+        let broadcom = line.aliases.iter().find(|alias| alias.starts_with("bcm-gpio-"));
+        let name = broadcom.map_or_else(|| slot_name(&line.name), String::clone);
+        let mut rest = match number(board, line) {
+            Some(number) => format!("number: {number}"),
+            None => format!("chip: {}, line: {}", quoted(&line.chip), line.offset),
+        };
+        if let Some(value) = line.safe_value {
+            let _ = write!(rest, ", safe-value: {value}");
+        }
+        slot(name, "gpio", rest);
+        if let (Some(pin), "", Some(number)) = (line.header_pin, line.header.as_str(), number(board, line)) {
+            let path = format!("path: /sys/class/gpio/gpio{number}/value");
+            slot(format!("pin-{pin}"), "bool-file", path);
+        }
+    }
+    for led in &board.leds {
+        let name = slot_name(&led.name);
+        if matches!(led.kind, LedKind::Class(_)) {
+            let path = format!("path: {}", quoted(&format!("/sys/class/leds/{}/brightness", led.name)));
+            slot(format!("{name}-led"), "bool-file", path);
+        }
+        slot(format!("led-{name}"), "led", format!("led: {}", quoted(&led.name)));
+    }
+    slots
+}
+
+/// The gadget's snap.yaml.
+pub fn snap_yaml(board: &Board, name: &str, head: &str) -> String {
+    let mut yaml = format!("{head}name: {name}\nversion: '1'\n");
+    let _ = writeln!(yaml, "summary: {}", quoted(&format!("Slots of the {}", board.model)));
+    yaml.push_str(DESCRIPTION);
+    for (key, value) in slots(board) {
+        let _ = writeln!(yaml, "  {}: {value}", key.name);
+    }
+    yaml
+}
+
+const DESCRIPTION: &str = "\
 description: |
-  bcm-gpio-N is a line by the number that Broadcom gave it, pin-N is the line on pin N of the 40-pin header, as the
-  file that sysfs has for it. A line is connected through one slot at a time. act-led and pwr-led are the brightness
-  of an LED; led-act and led-pwr are the whole LED, with its trigger.
+  A line is connected through one slot at a time. pin-N is the line on pin N of the header, as the file that sysfs has
+  for it. led-NAME is the whole LED with its trigger, NAME-led its brightness.
 type: gadget
 architectures: [all]
 confinement: strict
@@ -27,109 +118,25 @@ base: none
 slots:
 ";
 
-fn boards() -> Vec<Board> {
-    let board = |name: &&str| built_in(name).expect("in the binary").expect("parses");
-    FAMILY.iter().map(board).collect()
-}
-
-/// A line's number as gadgets count: from the base that the board file gives its chip.
-fn number(board: &Board, line: &str) -> u32 {
-    let line = board
-        .lines
-        .iter()
-        .find(|known| known.name == line)
-        .expect("a line");
-    let chip = board
-        .chips
-        .iter()
-        .find(|chip| chip.label == line.chip)
-        .expect("a chip");
-    chip.base.expect("a base") + line.offset
-}
-
-/// The gadget's snap.yaml for a family's first board.
-fn snap_yaml(board: &Board) -> String {
-    let mut yaml = String::from(HEAD);
-    let mut slot = |name: &str, interface: &str, attribute: &str, value: &str| {
-        writeln!(yaml, "  {name}: {{interface: {interface}, {attribute}: {value}}}").expect("memory");
-    };
+/// What the firmware of a Raspberry Pi reads before any program runs: the safe values as outputs (`gpio=`). Empty where
+/// no line has one, or the board is another.
+pub fn config_txt(board: &Board) -> String {
+    let mut text = String::new();
+    if !board.compatible.iter().any(|name| name.starts_with("raspberrypi,")) {
+        return text;
+    }
     for line in &board.lines {
-        for alias in line.aliases.iter().filter(|alias| alias.starts_with("bcm-gpio-")) {
-            slot(alias, "gpio", "number", &number(board, &line.name).to_string());
+        if let (Some(value), Some(number)) = (line.safe_value, number(board, line)) {
+            let level = if value == 0 { "dl" } else { "dh" };
+            let _ = writeln!(text, "# {}\ngpio={number}=op,{level}", line.name);
         }
     }
-    for (index, pin) in board.header.iter().enumerate() {
-        if board.lines.iter().any(|line| line.name == *pin) {
-            let path = format!("/sys/class/gpio/gpio{}/value", number(board, pin));
-            slot(&format!("pin-{}", index + 1), "bool-file", "path", &path);
-        }
-    }
-    for led in board
-        .leds
-        .iter()
-        .filter(|led| matches!(led.kind, LedKind::Class(_)))
-    {
-        let name = led.name.to_lowercase();
-        let path = format!("/sys/class/leds/{}/brightness", led.name);
-        slot(&format!("{name}-led"), "bool-file", "path", &path);
-        slot(&format!("led-{name}"), "led", "led", &led.name);
-    }
-    yaml
+    text
 }
 
-fn file() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("gadget/pi/meta/snap.yaml")
-}
-
-#[test]
-fn the_gadget_is_what_the_board_files_say() {
-    let wanted = snap_yaml(&boards()[0]);
-    if std::env::var_os("PINION_BLESS").is_some() {
-        std::fs::write(file(), &wanted).expect("written");
-    }
-    let present = std::fs::read_to_string(file()).expect("the gadget");
-    assert_eq!(present, wanted, "run PINION_BLESS=1 cargo test gadget");
-}
-
-#[test]
-fn every_slot_is_there_once() {
-    let yaml = snap_yaml(&boards()[0]);
-    let names: Vec<&str> = yaml
-        .lines()
-        .filter_map(|line| line.strip_prefix("  ")?.split_once(": {"))
-        .map(|(name, _)| name)
-        .collect();
-    let unique: BTreeSet<&str> = names.iter().copied().collect();
-    assert_eq!(unique.len(), names.len());
-    for number in 0..28 {
-        assert!(unique.contains(format!("bcm-gpio-{number}").as_str()), "{number}");
-    }
-    let pins = names.iter().filter(|name| name.starts_with("pin-")).count();
-    assert_eq!(pins, 28, "28 of the 40 pins are lines");
-    assert!(yaml.contains("  pin-13: {interface: bool-file, path: /sys/class/gpio/gpio27/value}\n"));
-}
-
-/// One gadget serves the family because its boards agree: the same numbers, pins and LEDs.
-#[test]
-fn the_family_agrees() {
-    let boards = boards();
-    for board in &boards[1..] {
-        assert_eq!(board.header, boards[0].header, "{}", board.name);
-        for line in boards[0].lines.iter() {
-            assert_eq!(
-                number(board, &line.name),
-                number(&boards[0], &line.name),
-                "{}: {}",
-                board.name,
-                line.name
-            );
-        }
-        for led in &boards[0].leds {
-            let same = board
-                .leds
-                .iter()
-                .any(|known| known.name == led.name && known.aliases == led.aliases);
-            assert!(same, "{}: {}", board.name, led.name);
-        }
-    }
-}
+/// The gadget's gadget.yaml: slots only, for a board that boots already.
+pub const GADGET_YAML: &str = "\
+# Slots only: this gadget is for a board that boots already. Whoever builds an image adds the volumes, with the boot
+# files of the boards that the image is for.
+volumes: {}
+";

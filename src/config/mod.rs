@@ -1,6 +1,6 @@
 //! The daemon's settings and the board files.
 
 pub mod board;
-#[cfg(all(test, feature = "sim"))]
-mod gadget;
+
+pub mod gadget;
 pub mod settings;

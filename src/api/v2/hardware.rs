@@ -4,7 +4,9 @@
 use super::{Call, Reply, stream};
 use crate::domain::hardware::{Direction, OnRelease};
 use crate::domain::{ErrorKind, Fault, PlugRef, Requester, SlotRef};
-use crate::managers::hardware::{ChipView, Hardware, HardwareView, LedConfig, LedView, LineConfig, LineView};
+use crate::managers::hardware::{
+    BoardView, ChipView, Hardware, HardwareView, Header, LedConfig, LedView, LineConfig, LineView, Unverified,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -31,8 +33,30 @@ struct BoardBody<'a> {
     name: &'a str,
     model: &'a str,
     simulated: bool,
+    /// The pins of the only header, pin 1 first.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     header: &'a [String],
+    /// Where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    headers: Vec<HeaderBody<'a>>,
+    /// What of the board file no device tree shows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unverified: Vec<UnverifiedBody<'a>>,
+    /// Labels of chips that the board file names and that are not there.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    missing: &'a [String],
+}
+
+#[derive(Serialize)]
+struct HeaderBody<'a> {
+    name: &'a str,
+    pins: &'a [String],
+}
+
+#[derive(Serialize)]
+struct UnverifiedBody<'a> {
+    what: &'a str,
+    source: &'a str,
 }
 
 #[derive(Serialize)]
@@ -55,6 +79,9 @@ struct LineBody<'a> {
     offset: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     header_pin: Option<u16>,
+    /// The header of that pin, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    header: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     aliases: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,6 +185,7 @@ impl<'a> From<&'a LineView> for LineBody<'a> {
             chip: &line.chip,
             offset: line.offset,
             header_pin: line.header_pin,
+            header: line.header.as_deref(),
             aliases: &line.aliases,
             function: line.function.as_deref(),
             direction: line.direction,
@@ -190,15 +218,33 @@ impl<'a> From<&'a LedView> for LedBody<'a> {
     }
 }
 
+impl<'a> From<&'a BoardView> for BoardBody<'a> {
+    fn from(board: &'a BoardView) -> Self {
+        let (only, named): (Vec<_>, Vec<_>) = board.headers.iter().partition(|header| header.name.is_empty());
+        let name_and_pins = |header: &'a Header| HeaderBody {
+            name: &header.name,
+            pins: &header.pins,
+        };
+        let fact = |fact: &'a Unverified| UnverifiedBody {
+            what: &fact.what,
+            source: &fact.source,
+        };
+        Self {
+            name: &board.name,
+            model: &board.model,
+            simulated: board.simulated,
+            header: only.first().map_or(&[], |header| &header.pins),
+            headers: named.into_iter().map(name_and_pins).collect(),
+            unverified: board.unverified.iter().map(fact).collect(),
+            missing: &board.missing,
+        }
+    }
+}
+
 impl<'a> From<&'a HardwareView> for HardwareBody<'a> {
     fn from(view: &'a HardwareView) -> Self {
         Self {
-            board: view.board.as_ref().map(|board| BoardBody {
-                name: &board.name,
-                model: &board.model,
-                simulated: board.simulated,
-                header: &board.header,
-            }),
+            board: view.board.as_ref().map(BoardBody::from),
             chips: view.chips.iter().map(ChipBody::from).collect(),
             lines: view.lines.iter().map(LineBody::from).collect(),
             leds: view.leds.iter().map(LedBody::from).collect(),

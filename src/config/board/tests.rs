@@ -18,7 +18,7 @@ fn the_simulated_board_is_as_decided() {
     assert_eq!(board.lines.len(), 54);
     assert_eq!(board.chips[0].label, "pinctrl-sim");
     assert_eq!(board.chips[0].base, Some(0));
-    assert_eq!(board.header.len(), 40);
+    assert_eq!(board.headers[0].pins.len(), 40);
     let pin_13 = board
         .lines
         .iter()

@@ -11,8 +11,42 @@ pub(super) struct NamedLine {
     pub name: String,
     pub at: LineAddress,
     pub header_pin: Option<u16>,
+    pub header: String,
     pub aliases: Vec<String>,
     pub function: Option<String>,
+}
+
+/// The board with its chips under the labels that they have on this kernel. A driver may label its chips in the order in
+/// which they come up; such a chip is known by a line that the device tree names.
+pub(super) fn settle(mut board: Board, chips: &dyn Chips) -> Board {
+    let present = chips.list();
+    let is_at = |chip: &ChipInfo, (offset, name): &(u32, String)| {
+        let at = LineAddress {
+            chip: chip.key.clone(),
+            offset: *offset,
+        };
+        chips.line(&at).is_ok_and(|info| info.name.as_ref() == Some(name))
+    };
+    let renamed: Vec<(String, String)> = board
+        .chips
+        .iter()
+        .filter_map(|chip| {
+            let mark = chip.marked_by.as_ref()?;
+            let found = present.iter().find(|there| is_at(there, mark))?;
+            (found.key != chip.label).then(|| (chip.label.clone(), found.key.clone()))
+        })
+        .collect();
+    let label = |known: &mut String| {
+        if let Some((_, now)) = renamed.iter().find(|(file, _)| file == known) {
+            known.clone_from(now);
+        }
+    };
+    for (file, now) in &renamed {
+        log::info!("the chip {file:?} of the board file is labelled {now:?} here");
+    }
+    board.chips.iter_mut().for_each(|chip| label(&mut chip.label));
+    board.lines.iter_mut().for_each(|line| label(&mut line.chip));
+    board
 }
 
 /// How an LED is reached.
@@ -54,6 +88,7 @@ impl Catalogue {
                     offset: line.offset,
                 },
                 header_pin: line.header_pin,
+                header: line.header.clone(),
                 aliases: line.aliases.clone(),
                 function: line.function.clone(),
             })
@@ -125,6 +160,7 @@ fn discover(lines: &mut Vec<NamedLine>, chips: &dyn Chips, present: &[ChipInfo])
                 name,
                 at,
                 header_pin: None,
+                header: String::new(),
                 aliases: Vec::new(),
                 function: None,
             });

@@ -11,6 +11,7 @@ mod view;
 #[cfg(all(test, feature = "sim"))]
 mod tests;
 
+pub use crate::config::board::{Header, Unverified};
 pub use leds::{LedConfig, MAX_BLINK_MS};
 pub use lines::{LineConfig, MAX_PULSE_MS};
 pub use view::{BoardView, ChipView, HardwareView, LedView, LineView};
@@ -217,6 +218,7 @@ impl Hardware {
         bus: Arc<Bus>,
         runtime: Handle,
     ) -> Arc<Self> {
+        let board = board.map(|board| catalogue::settle(board, &*chips));
         Arc::new_cyclic(|me| Self {
             board,
             chips,

@@ -2,6 +2,8 @@
 //! (decision 9).
 
 use super::{Hardware, Hold, Holder, Scope, State, catalogue::LedPlace, catalogue::NamedLed};
+use super::{Header, Unverified};
+use crate::config::board::Board;
 use crate::domain::hardware::{Direction, LineAddress, OnRelease};
 use crate::domain::{Fault, PlugRef, Requester, SlotRef};
 use crate::drivers::gpio::ChipInfo;
@@ -22,8 +24,12 @@ pub struct BoardView {
     pub model: String,
     /// Nothing of it is real.
     pub simulated: bool,
-    /// The pins of its header, pin 1 first: a line's name or a supply.
-    pub header: Vec<String>,
+    /// The headers that lines are brought out on.
+    pub headers: Vec<Header>,
+    /// What of the board file no device tree shows.
+    pub unverified: Vec<Unverified>,
+    /// Chips of the board file that are not there.
+    pub missing: Vec<String>,
 }
 
 /// One GPIO chip.
@@ -43,6 +49,8 @@ pub struct LineView {
     pub chip: String,
     pub offset: u32,
     pub header_pin: Option<u16>,
+    /// The name of the header of that pin, where there are several.
+    pub header: Option<String>,
     pub aliases: Vec<String>,
     pub function: Option<String>,
     /// Absent where the chip is.
@@ -116,7 +124,9 @@ impl Hardware {
                 name: board.name.clone(),
                 model: board.model.clone(),
                 simulated: self.is_simulated(),
-                header: board.header.clone(),
+                headers: board.headers.clone(),
+                unverified: board.unverified.clone(),
+                missing: missing(board, &state.catalogue.chips),
             }),
             chips,
             lines,
@@ -168,6 +178,9 @@ impl Hardware {
             chip: at.chip.clone(),
             offset: at.offset,
             header_pin: named.and_then(|line| line.header_pin),
+            header: named
+                .filter(|line| !line.header.is_empty())
+                .map(|line| line.header.clone()),
             aliases: named.map(|line| line.aliases.clone()).unwrap_or_default(),
             function: named.and_then(|line| line.function.clone()),
             direction,
@@ -216,4 +229,14 @@ impl Hardware {
             slot,
         })
     }
+}
+
+/// The chips of the board file that are not there.
+fn missing(board: &Board, present: &[ChipInfo]) -> Vec<String> {
+    board
+        .chips
+        .iter()
+        .filter(|chip| !present.iter().any(|there| there.key == chip.label))
+        .map(|chip| chip.label.clone())
+        .collect()
 }
