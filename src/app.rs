@@ -1,5 +1,6 @@
 //! The composition root: settings, store, drivers, reconcile, engine, servers, ready. The only file that sees all.
 
+mod board;
 mod check;
 mod house;
 mod logging;
@@ -13,6 +14,7 @@ use crate::drivers::clock::Clock;
 use crate::drivers::fs::{self, FileError, Named};
 use crate::drivers::sockets::{self, SocketError};
 use crate::store::{Store, StoreError};
+pub use board::{check as check_board, make_gadget, probe as probe_board};
 pub use check::check;
 use house::House;
 use nix::fcntl::{Flock, FlockArg};

@@ -45,6 +45,9 @@ pub enum Here {
     Run(Run),
     Check { deep: bool },
     Pack { dir: PathBuf, out: Option<PathBuf> },
+    ProbeBoard,
+    CheckBoard { file: PathBuf },
+    Gadget { file: PathBuf, out: Option<PathBuf> },
 }
 
 /// What is asked of the agent, and what is known about asking.

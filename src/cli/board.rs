@@ -208,7 +208,11 @@ impl Board {
         let list = |key: &str| self.hardware.board.get(key).and_then(Value::as_array);
         let mut rows = Vec::new();
         if let Some(missing) = list("missing") {
-            rows.push(format!(" {} {}", style.paint(Ink::Power, "not there:"), texts(missing).join(", ")));
+            rows.push(format!(
+                " {} {}",
+                style.paint(Ink::Power, "not there:"),
+                texts(missing).join(", ")
+            ));
         }
         for fact in list("unverified").into_iter().flatten() {
             let text = |key: &str| fact[key].as_str().unwrap_or_default();

@@ -250,13 +250,37 @@ const COMMANDS: &[Spec] = &[
     }),
     Spec::new(
         "board",
-        "Draw the board: header, lines, LEDs, who holds them",
+        "Draw the board: header, lines, LEDs, who holds them; probe it, or check a board file",
         |found| {
             let watch = found.flag("--watch");
-            Ask::Board { watch }.into()
+            let file = found.path("FILE");
+            match (found.text("ACTION").as_deref(), file) {
+                (Some("probe"), _) => Here::ProbeBoard.into(),
+                (Some(_), Some(file)) => Here::CheckBoard { file }.into(),
+                _ => Ask::Board { watch }.into(),
+            }
         },
     )
-    .takes(&[flag("--watch", "Keep the picture current until Ctrl-C")]),
+    .takes(&[
+        flag("--watch", "Keep the picture current until Ctrl-C"),
+        maybe(
+            "ACTION",
+            "`probe` prints a board file of this board, `check` holds a FILE against it",
+        )
+        .one_of(&["probe", "check"]),
+        maybe("FILE", "The board file to check").path(),
+    ]),
+    Spec::new("gadget", "Make a gadget's folder from a board file", |found| {
+        Here::Gadget {
+            file: found.path("FILE").unwrap_or_default(),
+            out: found.path("DIR"),
+        }
+        .into()
+    })
+    .takes(&[
+        one("FILE", "").path(),
+        maybe("DIR", "The folder to make [default: NAME-gadget here]").path(),
+    ]),
     LINE,
     LED,
     Spec::new("events", "Follow what happens to the hardware", |_| {

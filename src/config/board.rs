@@ -9,6 +9,8 @@ use toml::Spanned;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trees;
 
 /// A board file may be this long (bytes).
 pub const MAX_FILE: usize = 256 * 1024;
@@ -16,8 +18,8 @@ pub const MAX_FILE: usize = 256 * 1024;
 pub const MAX_LINES: usize = 4096;
 /// What a header's pin may be called besides a line's name.
 pub const SUPPLIES: &[&str] = &[
-    "3V3", "5V", "1V8", "12V", "VIN", "GND", "NC", "SYS_5V", "VDD_ADC", "GND_ADC", "AIN0", "AIN1", "AIN2", "AIN3", "AIN4",
-    "AIN5", "AIN6", "AIN7", "RESET", "PWR_BUT",
+    "3V3", "5V", "1V8", "12V", "VIN", "GND", "NC", "SYS_5V", "VDD_ADC", "GND_ADC", "AIN0", "AIN1", "AIN2",
+    "AIN3", "AIN4", "AIN5", "AIN6", "AIN7", "RESET", "PWR_BUT",
 ];
 
 /// The board files in the binary: name and text.
@@ -25,8 +27,14 @@ const BUILT_IN: &[(&str, &str)] = &[
     #[cfg(feature = "sim")]
     ("sim", include_str!("../../board-configs/sim.toml")),
     ("generic", include_str!("../../board-configs/generic.toml")),
-    ("raspberry-pi-2", include_str!("../../board-configs/raspberry-pi-2.toml")),
-    ("raspberry-pi-3", include_str!("../../board-configs/raspberry-pi-3.toml")),
+    (
+        "raspberry-pi-2",
+        include_str!("../../board-configs/raspberry-pi-2.toml"),
+    ),
+    (
+        "raspberry-pi-3",
+        include_str!("../../board-configs/raspberry-pi-3.toml"),
+    ),
     (
         "raspberry-pi-3-plus",
         include_str!("../../board-configs/raspberry-pi-3-plus.toml"),
@@ -35,7 +43,10 @@ const BUILT_IN: &[(&str, &str)] = &[
         "raspberry-pi-zero-2-w",
         include_str!("../../board-configs/raspberry-pi-zero-2-w.toml"),
     ),
-    ("raspberry-pi-4", include_str!("../../board-configs/raspberry-pi-4.toml")),
+    (
+        "raspberry-pi-4",
+        include_str!("../../board-configs/raspberry-pi-4.toml"),
+    ),
     (
         "raspberry-pi-400",
         include_str!("../../board-configs/raspberry-pi-400.toml"),
@@ -44,7 +55,10 @@ const BUILT_IN: &[(&str, &str)] = &[
         "raspberry-pi-cm4",
         include_str!("../../board-configs/raspberry-pi-cm4.toml"),
     ),
-    ("raspberry-pi-5", include_str!("../../board-configs/raspberry-pi-5.toml")),
+    (
+        "raspberry-pi-5",
+        include_str!("../../board-configs/raspberry-pi-5.toml"),
+    ),
     (
         "beaglebone-black",
         include_str!("../../board-configs/beaglebone-black.toml"),
@@ -181,6 +195,22 @@ pub struct BoardError {
     pub message: String,
 }
 
+/// A part of a board file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The list of names that device trees have for the board.
+    Compatible,
+    /// A chip, by its label.
+    Chip(String),
+    /// A line, by its name.
+    Line(String),
+    /// An LED, by its name.
+    Led(String),
+}
+
+/// Where the parts of a file stand: line and column, counted from 1.
+pub type Places = Vec<(Place, (usize, usize))>;
+
 /// Why no board could be chosen.
 #[derive(Debug, thiserror::Error)]
 pub enum ChoiceError {
@@ -261,6 +291,14 @@ fn by_name_or_file(asked: &str) -> Result<Board, ChoiceError> {
 /// # Errors
 /// The first thing that is wrong, with the line and column that it stands at.
 pub fn parse_board(file: &str, text: &str) -> Result<Board, BoardError> {
+    parse_with_places(file, text).map(|(board, _)| board)
+}
+
+/// The same, and where each part stands.
+///
+/// # Errors
+/// As [`parse_board`].
+pub fn parse_with_places(file: &str, text: &str) -> Result<(Board, Places), BoardError> {
     let checker = Checker { file, text };
     if text.len() > MAX_FILE {
         return Err(checker.error(
@@ -273,7 +311,8 @@ pub fn parse_board(file: &str, text: &str) -> Result<Board, BoardError> {
         let message = format!("{message}: `pinion help hardware` shows the form");
         checker.error(error.span().unwrap_or(0..0), message)
     })?;
-    checker.board(read)
+    let places = checker.places(&read);
+    Ok((checker.board(read)?, places))
 }
 
 // ---------------------------------------------------------------- the file as it is written
@@ -284,7 +323,7 @@ struct FileText {
     name: Spanned<String>,
     model: Option<String>,
     #[serde(default)]
-    compatible: Vec<String>,
+    compatible: Vec<Spanned<String>>,
     #[serde(default)]
     driver: Driver,
     #[serde(default)]
@@ -405,6 +444,42 @@ impl Checker<'_> {
         (line, before[line_start..].chars().count() + 1)
     }
 
+    fn places(&self, read: &FileText) -> Places {
+        let compatible = read.compatible.first().unwrap_or(&read.name).span();
+        let mut places = vec![(Place::Compatible, self.place(compatible.start))];
+        let mut add = |place: fn(String) -> Place, name: &Spanned<String>| {
+            places.push((place(name.get_ref().clone()), self.place(name.span().start)));
+        };
+        read.chips.iter().for_each(|chip| add(Place::Chip, &chip.label));
+        read.lines.iter().for_each(|line| add(Place::Line, &line.name));
+        read.leds.iter().for_each(|led| add(Place::Led, &led.name));
+        places
+    }
+
+    /// The names that device trees have for the board: `vendor,board`.
+    fn compatible(&self, read: Vec<Spanned<String>>) -> Result<Vec<String>, BoardError> {
+        let fits = |name: &str| {
+            let known = |c: char| c.is_ascii_alphanumeric() || "+-._".contains(c);
+            name.len() <= 128
+                && name.split_once(',').is_some_and(|(vendor, board)| {
+                    !vendor.is_empty() && !board.is_empty() && vendor.chars().chain(board.chars()).all(known)
+                })
+        };
+        read.into_iter()
+            .map(|name| match fits(name.get_ref()) {
+                true => Ok(name.into_inner()),
+                false => {
+                    let message = format!(
+                        "{:?} is not the name of a board in device trees: write one of /proc/device-tree/compatible, \
+                         as in \"raspberrypi,4-model-b\"",
+                        name.get_ref()
+                    );
+                    Err(self.error(name.span(), message))
+                }
+            })
+            .collect()
+    }
+
     fn board(&self, read: FileText) -> Result<Board, BoardError> {
         let name = self.name(&read.name)?;
         let mut unverified = Vec::new();
@@ -415,7 +490,7 @@ impl Checker<'_> {
         Ok(Board {
             model: read.model.unwrap_or_else(|| name.clone()),
             name,
-            compatible: read.compatible,
+            compatible: self.compatible(read.compatible)?,
             driver: read.driver,
             discover: read.discover,
             chips,
@@ -542,8 +617,9 @@ impl Checker<'_> {
             (Some(named), _) => {
                 let label = named.get_ref();
                 chips.iter().find(|chip| chip.label == *label).ok_or_else(|| {
-                    let message =
-                        format!("there is no chip {label:?} in this file: add [[chips]] with label = {label:?}");
+                    let message = format!(
+                        "there is no chip {label:?} in this file: add [[chips]] with label = {label:?}"
+                    );
                     self.error(named.span(), message)
                 })
             }
@@ -611,7 +687,8 @@ impl Checker<'_> {
         let mut headers = Vec::with_capacity(several.len() + 1);
         if let Some(header) = one {
             if let Some(name) = &header.name {
-                let message = String::from("[header] is the only one and has no name: say [[headers]] for several");
+                let message =
+                    String::from("[header] is the only one and has no name: say [[headers]] for several");
                 return Err(self.error(name.span(), message));
             }
             let pins = self.header("", header.pins, lines)?;
@@ -623,7 +700,9 @@ impl Checker<'_> {
         for header in several {
             let Some(name) = &header.name else {
                 let at = header.pins.first().map_or(0..0, Spanned::span);
-                let message = String::from("each of [[headers]] has a name: add name = \"P1\"; one without is [header]");
+                let message = String::from(
+                    "each of [[headers]] has a name: add name = \"P1\"; one without is [header]",
+                );
                 return Err(self.error(at, message));
             };
             let name = self.take(&mut taken, "the header", name)?;

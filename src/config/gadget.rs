@@ -1,7 +1,7 @@
 //! Gadget snaps made from board files: a slot for every line and LED, and the boot files that put outputs at their safe
 //! values before any program runs (decision 10).
 
-use super::board::{Board, Line, LedKind};
+use super::board::{Board, LedKind, Line};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -86,10 +86,17 @@ fn slots(board: &Board) -> Slots {
     for led in &board.leds {
         let name = slot_name(&led.name);
         if matches!(led.kind, LedKind::Class(_)) {
-            let path = format!("path: {}", quoted(&format!("/sys/class/leds/{}/brightness", led.name)));
+            let path = format!(
+                "path: {}",
+                quoted(&format!("/sys/class/leds/{}/brightness", led.name))
+            );
             slot(format!("{name}-led"), "bool-file", path);
         }
-        slot(format!("led-{name}"), "led", format!("led: {}", quoted(&led.name)));
+        slot(
+            format!("led-{name}"),
+            "led",
+            format!("led: {}", quoted(&led.name)),
+        );
     }
     slots
 }
@@ -97,7 +104,11 @@ fn slots(board: &Board) -> Slots {
 /// The gadget's snap.yaml.
 pub fn snap_yaml(board: &Board, name: &str, head: &str) -> String {
     let mut yaml = format!("{head}name: {name}\nversion: '1'\n");
-    let _ = writeln!(yaml, "summary: {}", quoted(&format!("Slots of the {}", board.model)));
+    let _ = writeln!(
+        yaml,
+        "summary: {}",
+        quoted(&format!("Slots of the {}", board.model))
+    );
     yaml.push_str(DESCRIPTION);
     for (key, value) in slots(board) {
         let _ = writeln!(yaml, "  {}: {value}", key.name);
@@ -122,7 +133,11 @@ slots:
 /// no line has one, or the board is another.
 pub fn config_txt(board: &Board) -> String {
     let mut text = String::new();
-    if !board.compatible.iter().any(|name| name.starts_with("raspberrypi,")) {
+    if !board
+        .compatible
+        .iter()
+        .any(|name| name.starts_with("raspberrypi,"))
+    {
         return text;
     }
     for line in &board.lines {

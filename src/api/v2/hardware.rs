@@ -48,12 +48,14 @@ struct BoardBody<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Header"))]
 struct HeaderBody<'a> {
     name: &'a str,
     pins: &'a [String],
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Unverified"))]
 struct UnverifiedBody<'a> {
     what: &'a str,
     source: &'a str,

@@ -74,7 +74,10 @@ fn the_pi_has_the_slots_that_its_users_know() {
     let pins = names.iter().filter(|name| name.starts_with("pin-")).count();
     assert_eq!(pins, 28, "28 of the 40 pins are lines");
     assert!(yaml.contains("  pin-13: {interface: bool-file, path: /sys/class/gpio/gpio27/value}\n"));
-    let order: Vec<_> = names.iter().filter(|name| name.starts_with("bcm-gpio-")).collect();
+    let order: Vec<_> = names
+        .iter()
+        .filter(|name| name.starts_with("bcm-gpio-"))
+        .collect();
     assert_eq!(*order[2], "bcm-gpio-2", "by number, not by digit: {order:?}");
 }
 
@@ -87,7 +90,10 @@ fn the_beaglebone_has_a_slot_for_every_pin_that_is_a_line() {
         assert!(names.contains(&slot_name(&line.name).as_str()), "{}", line.name);
     }
     // GPIO1_28: bank 1, line 28, so number 60 as Linux counted on this board.
-    assert!(yaml.contains("  p9-12: {interface: gpio, number: 60}\n"), "{yaml}");
+    assert!(
+        yaml.contains("  p9-12: {interface: gpio, number: 60}\n"),
+        "{yaml}"
+    );
 }
 
 /// One gadget serves the family because its boards agree: the same numbers and pins, and the same names of LEDs.
@@ -98,8 +104,17 @@ fn the_family_agrees() {
         let board = board(name);
         assert_eq!(board.headers, first.headers, "{name}");
         for line in &first.lines {
-            let same = board.lines.iter().find(|known| known.name == line.name).expect("the line");
-            assert_eq!(number(&board, same), number(&first, line), "{name}: {}", line.name);
+            let same = board
+                .lines
+                .iter()
+                .find(|known| known.name == line.name)
+                .expect("the line");
+            assert_eq!(
+                number(&board, same),
+                number(&first, line),
+                "{name}: {}",
+                line.name
+            );
         }
         for led in &first.leds {
             let other = board.leds.iter().find(|known| known.name == led.name);
@@ -118,9 +133,15 @@ fn safe_values_reach_the_slots_and_the_boot_files() {
                 [[lines]]\nname = \"pump\"\noffset = 1\nsafe-value = 0\n[[lines]]\nname = \"valve\"\noffset = 2\n\
                 safe-value = 1\n[[lines]]\nname = \"free\"\noffset = 3\n";
     let board = parse_board("b.toml", text).expect("parses");
-    assert_eq!(config_txt(&board), "# pump\ngpio=17=op,dl\n# valve\ngpio=18=op,dh\n");
+    assert_eq!(
+        config_txt(&board),
+        "# pump\ngpio=17=op,dl\n# valve\ngpio=18=op,dh\n"
+    );
     let yaml = snap_yaml(&board, "b", "");
-    assert!(yaml.contains("  pump: {interface: gpio, number: 17, safe-value: 0}\n"), "{yaml}");
+    assert!(
+        yaml.contains("  pump: {interface: gpio, number: 17, safe-value: 0}\n"),
+        "{yaml}"
+    );
     assert!(yaml.contains("  free: {interface: gpio, number: 19}\n"), "{yaml}");
 }
 

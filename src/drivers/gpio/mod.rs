@@ -99,6 +99,17 @@ pub trait Chips: Send + Sync {
     }
 }
 
+/// The kernel calls that line of the chip so.
+pub fn is_marked(chips: &dyn Chips, chip: &ChipInfo, offset: u32, name: &str) -> bool {
+    let at = LineAddress {
+        chip: chip.key.clone(),
+        offset,
+    };
+    chips
+        .line(&at)
+        .is_ok_and(|info| info.name.as_deref() == Some(name))
+}
+
 /// What can go wrong with a line.
 #[derive(Debug, thiserror::Error)]
 pub enum GpioError {

@@ -2,7 +2,7 @@
 
 use crate::config::board::{Board, LedKind};
 use crate::domain::hardware::LineAddress;
-use crate::drivers::gpio::{ChipInfo, Chips};
+use crate::drivers::gpio::{ChipInfo, Chips, is_marked};
 use crate::drivers::leds::Leds;
 
 /// One line by all its names.
@@ -20,19 +20,14 @@ pub(super) struct NamedLine {
 /// which they come up; such a chip is known by a line that the device tree names.
 pub(super) fn settle(mut board: Board, chips: &dyn Chips) -> Board {
     let present = chips.list();
-    let is_at = |chip: &ChipInfo, (offset, name): &(u32, String)| {
-        let at = LineAddress {
-            chip: chip.key.clone(),
-            offset: *offset,
-        };
-        chips.line(&at).is_ok_and(|info| info.name.as_ref() == Some(name))
-    };
     let renamed: Vec<(String, String)> = board
         .chips
         .iter()
         .filter_map(|chip| {
-            let mark = chip.marked_by.as_ref()?;
-            let found = present.iter().find(|there| is_at(there, mark))?;
+            let (offset, name) = chip.marked_by.as_ref()?;
+            let found = present
+                .iter()
+                .find(|there| is_marked(chips, there, *offset, name))?;
             (found.key != chip.label).then(|| (chip.label.clone(), found.key.clone()))
         })
         .collect();
