@@ -3,6 +3,7 @@
 pub mod bus;
 pub mod cgroup;
 pub mod clock;
+pub mod copy;
 pub mod fs;
 pub mod gpio;
 pub mod host;

@@ -4,8 +4,8 @@
 use crate::agent::{Agent, Faults, check, install_form};
 use crate::model;
 use crate::snaps::Snaps;
-use pinion::client::Client;
 use pinion::client::types::Change;
+use pinion::client::{Client, Upload};
 use pinion::engine::fault::POINTS;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +33,8 @@ enum Scenario {
     Disable,
     Enable,
     Revert,
+    Try,
+    RemoveTried,
     RemoveOne,
     Alias,
     AliasOfOld,
@@ -42,7 +44,7 @@ enum Scenario {
     Remove,
 }
 
-const SCENARIOS: [Scenario; 19] = [
+const SCENARIOS: [Scenario; 21] = [
     Scenario::Seed,
     Scenario::Install,
     Scenario::Connect,
@@ -55,6 +57,8 @@ const SCENARIOS: [Scenario; 19] = [
     Scenario::Disable,
     Scenario::Enable,
     Scenario::Revert,
+    Scenario::Try,
+    Scenario::RemoveTried,
     Scenario::RemoveOne,
     Scenario::Alias,
     Scenario::AliasOfOld,
@@ -65,7 +69,7 @@ const SCENARIOS: [Scenario; 19] = [
 ];
 
 /// Kinds that do something else in these scenarios than in the first one that has them.
-const AGAIN: [(Scenario, &str); 11] = [
+const AGAIN: [(Scenario, &str); 15] = [
     (Scenario::Update, "set-auto-aliases"),
     (Scenario::Update, "setup-aliases"),
     (Scenario::Enable, "setup-aliases"),
@@ -76,6 +80,10 @@ const AGAIN: [(Scenario, &str); 11] = [
     (Scenario::Revert, "prepare-snap"),
     (Scenario::Revert, "unlink-current-snap"),
     (Scenario::Revert, "link-snap"),
+    (Scenario::Try, "prepare-snap"),
+    (Scenario::Try, "mount-snap"),
+    (Scenario::Try, "link-snap"),
+    (Scenario::RemoveTried, "discard-snap"),
     (Scenario::RemoveOne, "discard-snap"),
 ];
 
@@ -113,9 +121,14 @@ impl Scenario {
         match self {
             Self::Seed => &[],
             Self::Install => &[Self::Seed],
-            Self::Connect | Self::Stop | Self::Configure | Self::Switch | Self::Alias | Self::AliasOfOld => {
-                &[Self::Seed, Self::Install]
-            }
+            Self::Connect
+            | Self::Stop
+            | Self::Configure
+            | Self::Switch
+            | Self::Try
+            | Self::Alias
+            | Self::AliasOfOld => &[Self::Seed, Self::Install],
+            Self::RemoveTried => &[Self::Seed, Self::Install, Self::Try],
             // The second revision keeps one alias and loses the other with its app.
             Self::Update => &[Self::Seed, Self::Install, Self::Alias, Self::AliasOfOld],
             Self::Disable | Self::Unalias | Self::NoAliases => &[Self::Seed, Self::Install, Self::Alias],
@@ -167,6 +180,13 @@ impl Scenario {
             Self::Disable => lights(client, json!({"action": "disable"})).await,
             Self::Enable => lights(client, json!({"action": "enable"})).await,
             Self::Revert => lights(client, json!({"action": "revert"})).await,
+            Self::Try => {
+                let form = Upload::new()
+                    .field("action", "try")
+                    .field("snap-path", &snaps.folder.to_string_lossy());
+                client.upload("/v2/snaps", form).await.ok()?.change
+            }
+            Self::RemoveTried => lights(client, json!({"action": "remove"})).await,
             Self::RemoveOne => lights(client, json!({"action": "remove", "revision": "x1"})).await,
             Self::Alias => {
                 let alias = json!({"action": "alias", "snap": "lights", "app": "say", "alias": "tell"});
@@ -477,7 +497,7 @@ async fn undo_runs(
 ) -> u32 {
     let last = kinds.len() - 1;
     // Injected tasks are made last but do not run last: what runs last is a hook, in a removal the files' end.
-    let ending = if scenario == Scenario::Remove {
+    let ending = if matches!(scenario, Scenario::Remove | Scenario::RemoveTried) {
         "discard-snap"
     } else {
         "run-hook"

@@ -75,6 +75,8 @@ pub struct Snaps {
     pub gadget: PathBuf,
     /// Versions 1 to 4 of the app.
     pub lights: Vec<PathBuf>,
+    /// The app as a folder.
+    pub folder: PathBuf,
 }
 
 impl Snaps {
@@ -136,6 +138,7 @@ slots:
             base,
             gadget,
             lights: versions.collect(),
+            folder: dir.join("lights-4.tree"),
         }
     }
 }

@@ -121,6 +121,8 @@ fn a_file_becomes_a_snap_and_goes_again() {
             "contact": "me@example.com", "license": "MIT", "common-ids": ["org.example.Glow"],
             "mounted-from": file, "website": "https://example.com",
             "links": {"contact": ["me@example.com"], "website": ["https://example.com"]},
+            // ours: snapcraft's word for how far a snap has come
+            "grade": "stable",
         })
     );
     let list = daemon.get("/v2/snaps?snaps=lamp,nosuch");

@@ -33,22 +33,13 @@ async fn submit(call: Call, mut plan: Plan) -> Result<Reply, Fault> {
 async fn sideload(mut call: Call) -> Result<Reply, Fault> {
     let snaps = Arc::clone(&call.managers.snaps);
     let form = upload::receive(&mut call, snaps.uploads(), "snap").await?;
-    match form.text("action") {
-        None | Some("" | "install") => {}
-        Some("try") => {
-            return Err(Fault::bad(
-                "trying a folder is not supported: pack it with pinion pack and install the file",
-            ));
-        }
+    let tries = match form.text("action") {
+        None | Some("" | "install") => false,
+        Some("try") => true,
         Some(other) => {
-            return Err(Fault::bad(format!("unknown action {other}: use install")));
+            return Err(Fault::bad(format!("unknown action {other}: use install or try")));
         }
-    }
-    if form.files.is_empty() {
-        return Err(Fault::bad(
-            "cannot find \"snap\" file field in provided multipart/form-data payload",
-        ));
-    }
+    };
     let flags = SideloadFlags {
         dangerous: form.flag("dangerous"),
         devmode: form.flag("devmode"),
@@ -56,7 +47,17 @@ async fn sideload(mut call: Call) -> Result<Reply, Fault> {
         classic: form.flag("classic"),
         all_or_none: all_or_none(form.text("transaction"))?,
     };
-    may_weaken(&call, flags.dangerous || flags.devmode || flags.classic)?;
+    may_weaken(&call, tries || flags.dangerous || flags.devmode || flags.classic)?;
+    if tries {
+        let folder = form.text("snap-path").unwrap_or_default().to_owned();
+        let plan = upload::blocking(move || snaps.plan_try(&folder, flags)).await?;
+        return submit(call, plan).await;
+    }
+    if form.files.is_empty() {
+        return Err(Fault::bad(
+            "cannot find \"snap\" file field in provided multipart/form-data payload",
+        ));
+    }
     let path = form.text("snap-path").filter(|path| !path.is_empty());
     let single = path.filter(|_| form.files.len() == 1).map(str::to_owned);
     let wanted = form

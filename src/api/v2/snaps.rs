@@ -21,6 +21,7 @@ struct SnapBody<'a> {
     description: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     icon: Option<String>,
+    #[serde(skip_serializing_if = "is_zero")]
     installed_size: u64,
     install_date: String,
     name: &'a str,
@@ -47,6 +48,8 @@ struct SnapBody<'a> {
     trymode: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     apps: Vec<AppBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broken: Option<&'a str>,
     contact: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     license: &'a str,
@@ -59,10 +62,16 @@ struct SnapBody<'a> {
     links: &'a BTreeMap<String, Vec<String>>,
     #[serde(skip_serializing_if = "str::is_empty")]
     cohort_key: &'a str,
+    /// Not in the contract: how far its packer says that it has come.
+    grade: &'a str,
 }
 
 fn is_false(flag: &bool) -> bool {
     !*flag
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The apps of the revision that is shown.
@@ -112,6 +121,7 @@ impl<'a> SnapBody<'a> {
             jailmode: record.jailmode,
             trymode: view.is_tried(),
             apps: apps(view, services).into_iter().map(AppBody::from).collect(),
+            broken: view.broken.as_deref(),
             contact: first_link("contact"),
             license: &info.license,
             common_ids: info
@@ -123,6 +133,7 @@ impl<'a> SnapBody<'a> {
             website: first_link("website"),
             links: &info.links,
             cohort_key: &record.cohort_key,
+            grade: &info.grade,
         }
     }
 }

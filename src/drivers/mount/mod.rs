@@ -8,7 +8,7 @@ mod tests;
 
 pub use table::MountPoint;
 
-use crate::drivers::fs::{FileError, Named};
+use crate::drivers::fs::{FileError, Named, link_atomic};
 use crate::drivers::squashfs::{self, Image, ImageError};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 pub enum Way {
     /// The kernel mounted the squashfs.
     Kernel,
-    /// The files were unpacked.
+    /// The files were unpacked, or their folder is linked.
     Unpacked,
 }
 
@@ -31,7 +31,7 @@ pub enum State {
     Absent,
     /// A mount.
     Mounted(MountPoint),
-    /// A folder with unpacked files.
+    /// A folder with unpacked files, or a link to the folder that is tried.
     Unpacked,
 }
 
@@ -73,17 +73,21 @@ impl Mounts {
         }
     }
 
-    /// Unpacking, whoever asks.
+    /// Unpacking and linking, whoever asks.
     pub fn unpacking() -> Self {
         Self { way: Way::Unpacked }
     }
 
-    /// Puts the content of a snap file to `target`, read-only. What is there already is left alone.
+    /// Puts the content of a snap file to `target`, read-only. What is there already is left alone. A folder in place
+    /// of the file is bound, or where the agent may not, linked.
     pub fn mount(self, file: &Path, target: &Path) -> Result<Way, MountError> {
         match self.state(target)? {
             State::Mounted(_) => return Ok(Way::Kernel),
             State::Unpacked => return Ok(Way::Unpacked),
             State::Absent => {}
+        }
+        if file.is_dir() {
+            return self.show_folder(file, target);
         }
         fs::create_dir_all(target).named("create", target)?;
         if self.way == Way::Kernel {
@@ -99,6 +103,30 @@ impl Mounts {
             }
         }
         unpack_to(file, target)?;
+        Ok(Way::Unpacked)
+    }
+
+    /// Puts a folder that somebody works on to `target`.
+    fn show_folder(self, folder: &Path, target: &Path) -> Result<Way, MountError> {
+        let folder = folder.canonicalize().named("look at", folder)?;
+        if target.is_symlink() {
+            fs::remove_file(target).named("remove", target)?;
+        }
+        fs::create_dir_all(target).named("create", target)?;
+        if self.way == Way::Kernel {
+            match bind_mount(&folder, target) {
+                Ok(()) => return Ok(Way::Kernel),
+                Err(error) if error.is_refusal() => {
+                    log::warn!(
+                        "the kernel does not bind {} ({error}): linking it instead",
+                        folder.display()
+                    );
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        fs::remove_dir(target).named("remove", target)?;
+        link_atomic(&folder, target)?;
         Ok(Way::Unpacked)
     }
 
@@ -137,6 +165,10 @@ impl Mounts {
 
     /// What stands at `target`.
     pub fn state(self, target: &Path) -> Result<State, MountError> {
+        if target.is_symlink() {
+            let leads = fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_some());
+            return Ok(if leads { State::Unpacked } else { State::Absent });
+        }
         let Ok(real) = target.canonicalize() else {
             return Ok(State::Absent);
         };
@@ -194,6 +226,28 @@ fn kernel_mount(file: &Path, target: &Path) -> Result<(), MountError> {
         None::<&str>,
     )
     .named("mount", target)?;
+    Ok(())
+}
+
+/// Read-only, so that the snap does not write to what somebody works on.
+fn bind_mount(folder: &Path, target: &Path) -> Result<(), MountError> {
+    let bind = |source: Option<&Path>, flags: MsFlags| {
+        nix::mount::mount(
+            source,
+            target,
+            None::<&str>,
+            MsFlags::MS_BIND | flags,
+            None::<&str>,
+        )
+        .named("mount", target)
+    };
+    bind(Some(folder), MsFlags::empty())?;
+    let flags = MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | MsFlags::MS_NODEV;
+    if let Err(error) = bind(None, flags) {
+        // The error is told; what was bound must not stay writable.
+        let _ = nix::mount::umount2(target, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW);
+        return Err(error.into());
+    }
     Ok(())
 }
 

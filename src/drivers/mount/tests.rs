@@ -86,3 +86,29 @@ fn lines_of_the_table() {
     assert_eq!((point.kind.as_str(), device), ("squashfs", &b"7:3"[..]));
     assert!(table::parse(b"36 35 7:3 / /x").is_none());
 }
+
+#[test]
+fn a_folder_is_bound_or_linked_and_survives() {
+    let ways: &[Mounts] = if nix::unistd::geteuid().is_root() {
+        &[Mounts::for_this_user(), Mounts::unpacking()]
+    } else {
+        &[Mounts::unpacking()]
+    };
+    for mounts in ways {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (folder, target) = (dir.path().join("work"), dir.path().join("snap/foo/x1"));
+        fs::create_dir(&folder).expect("a folder");
+        fs::write(folder.join("file"), "work").expect("a file");
+        let way = mounts.mount(&folder, &target).expect("shown");
+        assert_eq!(mounts.mount(&folder, &target).expect("again"), way);
+        assert_ne!(mounts.state(&target).expect("state"), State::Absent);
+        assert_eq!(fs::read_to_string(target.join("file")).expect("read"), "work");
+        if way == Way::Kernel {
+            assert!(fs::write(target.join("file"), "spoilt").is_err(), "read-only");
+        }
+        mounts.unmount(&target).expect("taken away");
+        mounts.unmount(&target).expect("again");
+        assert!(target.symlink_metadata().is_err());
+        assert_eq!(fs::read_to_string(folder.join("file")).expect("kept"), "work");
+    }
+}

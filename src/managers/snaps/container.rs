@@ -1,9 +1,10 @@
 //! Whether the files that a snap names are in it and can be used (contract: snaps-and-assertions, section 1,
 //! "container check").
 
+use super::content::{Content, Thing};
 use crate::domain::SnapInfo;
 use crate::domain::snap::AppInfo;
-use crate::drivers::squashfs::{Entry, EntryKind, Image, ImageError};
+use crate::drivers::squashfs::{EntryKind, ImageError};
 use std::collections::VecDeque;
 
 /// How many links are followed for one path.
@@ -31,34 +32,34 @@ impl From<ImageError> for ContainerError {
 
 /// Where a path in a snap leads.
 enum Found {
-    Entry(Entry),
+    Thing(Thing),
     Missing,
     /// Out of the snap, into its base.
     Outside,
 }
 
 /// Checks everything that the snap names.
-pub(super) fn check(image: &Image, info: &SnapInfo) -> Result<(), ContainerError> {
+pub(super) fn check(content: &Content, info: &SnapInfo) -> Result<(), ContainerError> {
     let mut missing = Vec::new();
     let mut wrong = Vec::new();
     for folder in ["", "meta"] {
-        if let Found::Entry(entry) = resolve(image, folder)?
+        if let Found::Thing(entry) = resolve(content, folder)?
             && entry.mode & 0o555 != 0o555
         {
             wrong.push(format!("make {:?} readable for all", shown(folder)));
         }
     }
-    if let Found::Entry(entry) = resolve(image, "meta/snap.yaml")?
+    if let Found::Thing(entry) = resolve(content, "meta/snap.yaml")?
         && entry.mode & 0o444 != 0o444
     {
         wrong.push(String::from("make \"meta/snap.yaml\" readable for all"));
     }
     for app in info.apps.values() {
         for path in commands(app) {
-            match resolve(image, &path)? {
+            match resolve(content, &path)? {
                 Found::Missing => missing.push(format!("{path:?} (app {:?})", app.name)),
                 Found::Outside => {}
-                Found::Entry(entry) => {
+                Found::Thing(entry) => {
                     let needed = if app.is_service() { 0o100 } else { 0o555 };
                     let runs = matches!(entry.kind, EntryKind::File(_)) && entry.mode & needed == needed;
                     if !runs {
@@ -73,12 +74,12 @@ pub(super) fn check(image: &Image, info: &SnapInfo) -> Result<(), ContainerError
     }
     for hook in info.hooks.keys() {
         let path = format!("meta/hooks/{hook}");
-        match resolve(image, &path)? {
+        match resolve(content, &path)? {
             Found::Missing => missing.push(format!("{path:?}")),
-            Found::Entry(entry) if entry.mode & 0o100 == 0 => {
+            Found::Thing(entry) if entry.mode & 0o100 == 0 => {
                 wrong.push(format!("make {path:?} a file that can be run"));
             }
-            Found::Entry(_) | Found::Outside => {}
+            Found::Thing(_) | Found::Outside => {}
         }
     }
     if !missing.is_empty() {
@@ -113,7 +114,7 @@ fn commands(app: &AppInfo) -> Vec<String> {
 }
 
 /// Follows a path with the links on it, inside the snap.
-fn resolve(image: &Image, path: &str) -> Result<Found, ImageError> {
+fn resolve(content: &Content, path: &str) -> Result<Found, ImageError> {
     let mut left: VecDeque<String> = parts(path);
     let mut here: Vec<String> = Vec::new();
     let mut links = 0;
@@ -125,7 +126,7 @@ fn resolve(image: &Image, path: &str) -> Result<Found, ImageError> {
             continue;
         }
         here.push(part);
-        let Some(entry) = image.find(&here.join("/"))? else {
+        let Some(entry) = content.find(&here.join("/"))? else {
             return Ok(Found::Missing);
         };
         if let EntryKind::Link(target) = &entry.kind {
@@ -143,8 +144,8 @@ fn resolve(image: &Image, path: &str) -> Result<Found, ImageError> {
             }
         }
     }
-    match image.find(&here.join("/"))? {
-        Some(entry) => Ok(Found::Entry(entry)),
+    match content.find(&here.join("/"))? {
+        Some(entry) => Ok(Found::Thing(entry)),
         None => Ok(Found::Missing),
     }
 }

@@ -1,8 +1,9 @@
 //! What a snap file says: its snap.yaml, its hooks, and whether the files that it names are there.
 
+use super::content::Content;
 use super::{container, yaml};
 use crate::domain::{ErrorKind, Fault, SnapInfo};
-use crate::drivers::squashfs::{EntryKind, Image, ImageError};
+use crate::drivers::squashfs::ImageError;
 use crate::managers::interfaces;
 use std::path::Path;
 
@@ -31,21 +32,10 @@ impl SnapFileError {
     }
 }
 
-/// What the snap in an image says of itself, without the plugs and slots that their interfaces refuse.
-pub fn read_info(image: &Image) -> Result<SnapInfo, SnapFileError> {
-    let bytes = image.read("meta/snap.yaml", yaml::MAX_SIZE as u64)?;
-    let mut hooks = Vec::new();
-    if let Some(folder) = image.find("meta/hooks")?
-        && folder.kind == EntryKind::Folder
-    {
-        for (name, entry) in image.list(&folder)? {
-            if matches!(entry.kind, EntryKind::File(_) | EntryKind::Link(_))
-                && let Ok(name) = String::from_utf8(name)
-            {
-                hooks.push(name);
-            }
-        }
-    }
+/// What a snap says of itself, without the plugs and slots that their interfaces refuse.
+pub(super) fn read_info(content: &Content) -> Result<SnapInfo, SnapFileError> {
+    let bytes = content.read("meta/snap.yaml", yaml::MAX_SIZE as u64)?;
+    let hooks = content.files_in("meta/hooks")?;
     let mut info = yaml::parse_with_hooks(&bytes, &hooks)?;
     interfaces::validate(&mut info);
     Ok(info)
@@ -53,8 +43,8 @@ pub fn read_info(image: &Image) -> Result<SnapInfo, SnapFileError> {
 
 /// The same with the check that everything it names is there and can be run.
 pub(super) fn read_checked(path: &Path) -> Result<SnapInfo, SnapFileError> {
-    let image = Image::open(path)?;
-    let info = read_info(&image)?;
-    container::check(&image, &info)?;
+    let content = Content::open(path)?;
+    let info = read_info(&content)?;
+    container::check(&content, &info)?;
     Ok(info)
 }

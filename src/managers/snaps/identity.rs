@@ -33,7 +33,11 @@ pub(super) fn present(path: &Path, sha3_384: &str) -> Result<FileIdentity, FileE
 
 /// The file at `path` is the one that was recorded (decision 20). Where its place differs (a disk that got another
 /// number, a restored backup) its content decides.
+/// In place of a folder that is tried stands a link to it.
 pub(super) fn is_same(path: &Path, recorded: &FileIdentity) -> bool {
+    if let Some(folder) = &recorded.folder {
+        return std::fs::read_link(path).is_ok_and(|target| target == *folder) && folder.is_dir();
+    }
     let Ok(found) = present(path, &recorded.sha3_384) else {
         return false;
     };

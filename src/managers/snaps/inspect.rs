@@ -3,7 +3,7 @@
 
 use super::Snaps;
 use super::identity;
-use crate::domain::{RevisionRecord, SnapName, SnapRecord};
+use crate::domain::{Revision, RevisionRecord, SnapName, SnapRecord};
 use crate::drivers::fs;
 use crate::drivers::mount::State;
 use crate::store::World;
@@ -118,6 +118,17 @@ impl Snaps {
             ),
             repair: Repair::Person,
         };
+        if let Some(folder) = revision.file.folder.as_ref().filter(|folder| !folder.is_dir()) {
+            found.push(Discrepancy {
+                what: format!(
+                    "the folder {} that snap {:?} ({number}) is tried from is missing: put it back or remove the snap",
+                    folder.display(),
+                    name.as_str()
+                ),
+                repair: Repair::Person,
+            });
+            return;
+        }
         if !file.exists() {
             found.push(person("is missing"));
             return;
@@ -243,7 +254,7 @@ impl Snaps {
             .into_iter()
             .filter(|dir| *dir != self.dirs.snap_bin())
         {
-            for revision in folders(&snap) {
+            for revision in folders(&snap).into_iter().chain(tried(&snap)) {
                 if revision.strip_prefix(&root).is_ok_and(|below| !known(below)) {
                     strays.insert(revision);
                 }
@@ -319,5 +330,17 @@ fn folders(dir: &Path) -> Vec<PathBuf> {
     entries(dir)
         .into_iter()
         .filter(|path| path.symlink_metadata().is_ok_and(|file| file.is_dir()))
+        .collect()
+}
+
+/// The links in a folder that stand in place of a mount.
+fn tried(dir: &Path) -> Vec<PathBuf> {
+    entries(dir)
+        .into_iter()
+        .filter(|path| path.is_symlink())
+        .filter(|path| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| name.parse::<Revision>().is_ok())
+        })
         .collect()
 }

@@ -3,6 +3,7 @@
 
 mod aliases;
 mod container;
+mod content;
 mod copy;
 mod file;
 mod identity;
@@ -21,7 +22,7 @@ mod view;
 pub mod yaml;
 
 pub use aliases::{AliasStatus, AliasView};
-pub use file::{SnapFileError, read_info};
+pub use file::SnapFileError;
 pub use inspect::{Discrepancy, Repair};
 pub use plan::{Sideload, SideloadFlags};
 pub use removal::RemoveOptions;

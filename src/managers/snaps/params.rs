@@ -47,6 +47,9 @@ pub(super) struct Setup {
     /// What the file was when it was checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<FileIdentity>,
+    /// The file is a folder, tried for the first time.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub tries: bool,
     #[serde(default)]
     pub flags: Flags,
     /// The installed snap that this revision takes over from.
@@ -54,7 +57,16 @@ pub(super) struct Setup {
     pub before: Option<Before>,
 }
 
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
 impl Setup {
+    /// The revision comes with the change: undone, it goes again.
+    pub(super) fn brings(&self) -> bool {
+        self.tries || self.upload.is_some()
+    }
+
     /// The current revision, for tasks that bring nothing new.
     pub(super) fn of_current(record: &SnapRecord) -> Self {
         Self {
@@ -62,6 +74,7 @@ impl Setup {
             revision: record.current,
             upload: None,
             file: None,
+            tries: false,
             flags: Flags::of(record),
             before: None,
         }

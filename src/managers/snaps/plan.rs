@@ -8,12 +8,11 @@ use crate::domain::snap::{Confinement, SnapType};
 use crate::domain::{
     ErrorKind, Fault, FileIdentity, Plan, PlannedTask, Revision, SnapInfo, SnapName, SnapRecord, kinds,
 };
-use crate::drivers::squashfs::Image;
 use crate::managers::interfaces;
 use crate::store::World;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How a request wants its files installed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,9 +39,22 @@ pub struct Sideload<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
     pub info: SnapInfo,
-    pub upload: PathBuf,
+    /// Where it is: an upload, or the folder that is tried.
+    pub path: PathBuf,
     pub file: FileIdentity,
     pub original: String,
+}
+
+/// What a file or folder says, once everything that it names is there.
+fn candidate(path: &Path, file: FileIdentity, original: &str) -> Result<Candidate, Fault> {
+    let info = file::read_checked(path).map_err(|error| error.fault(original))?;
+    interfaces::check_installation(&info)?;
+    Ok(Candidate {
+        info,
+        path: path.to_owned(),
+        file,
+        original: original.to_owned(),
+    })
 }
 
 impl Snaps {
@@ -63,21 +75,50 @@ impl Snaps {
         let candidates = files
             .iter()
             .map(|sideload| {
-                let image = Image::open(sideload.upload.path()).map_err(file::SnapFileError::from);
-                let info = image
-                    .and_then(|image| file::read_info(&image))
-                    .map_err(|error| error.fault(&sideload.original))?;
-                interfaces::check_installation(&info)?;
-                Ok(Candidate {
-                    info,
-                    upload: sideload.upload.path().to_owned(),
-                    file: identity::present(sideload.upload.path(), &sideload.upload.sha3_384)
-                        .map_err(|error| Fault::internal(error.in_full()))?,
-                    original: sideload.original.clone(),
-                })
+                let upload = sideload.upload;
+                let identity = identity::present(upload.path(), &upload.sha3_384)
+                    .map_err(|error| Fault::internal(error.in_full()))?;
+                candidate(upload.path(), identity, &sideload.original)
             })
             .collect::<Result<Vec<_>, Fault>>()?;
         install(&self.store.world(), candidates, flags, &self.device)
+    }
+
+    /// The change that installs a folder as it stands and goes on changing (`try`). Reads it: to be called where
+    /// blocking is allowed.
+    pub fn plan_try(&self, folder: &str, flags: SideloadFlags) -> Result<Plan, Fault> {
+        let path = Path::new(folder);
+        let refuse = |text: &str| Err(Fault::bad(format!("cannot try {folder:?}: {text}")));
+        if !path.is_absolute() {
+            return refuse("need an absolute path");
+        }
+        if !path.is_dir() {
+            return refuse("not a snap directory");
+        }
+        if !path.join("meta/snap.yaml").is_file() {
+            return Err(Fault::new(
+                ErrorKind::SnapNotASnap,
+                format!(
+                    "{folder:?} does not look like a snap: it has no meta/snap.yaml; give the folder that has it"
+                ),
+            ));
+        }
+        check_flags(flags)?;
+        let real = path
+            .canonicalize()
+            .map_err(|error| Fault::bad(format!("cannot try {folder:?}: {error}")))?;
+        let tried = FileIdentity {
+            folder: Some(real.clone()),
+            ..FileIdentity::default()
+        };
+        let one = candidate(&real, tried, folder)?;
+        let summary = format!("Try {:?} snap from {folder}", one.info.name.as_str());
+        let plan = install(&self.store.world(), vec![one], flags, &self.device)?;
+        Ok(Plan {
+            kind: "try-snap",
+            summary,
+            ..plan
+        })
     }
 }
 
@@ -115,6 +156,7 @@ pub(super) fn install(
     let mut linked: BTreeMap<String, usize> = BTreeMap::new();
     for (index, candidate) in candidates.iter().enumerate() {
         let record = world.snap(candidate.info.name.as_str()).map(AsRef::as_ref);
+        check_architecture(&candidate.info, device)?;
         let kept = confine(candidate, record, flags, device)?;
         check_successor(candidate, record)?;
         let lanes = match (many, flags.all_or_none) {
@@ -219,6 +261,12 @@ fn confine(
         classic: false,
     };
     match candidate.info.confinement {
+        Confinement::Strict | Confinement::Devmode if flags.classic => {
+            return refuse(
+                ErrorKind::SnapNotClassic,
+                "is not compatible with --classic: install it without",
+            );
+        }
         Confinement::Strict => {}
         Confinement::Devmode if flags.devmode || flags.jailmode => {}
         Confinement::Devmode => {
@@ -233,6 +281,11 @@ fn confine(
                 "requires classic confinement which is only available on classic systems",
             );
         }
+        Confinement::Classic if flags.jailmode => {
+            return Err(Fault::bad(format!(
+                "snap {name:?} has classic confinement and cannot run in jailmode: install it with --classic"
+            )));
+        }
         Confinement::Classic if flags.classic || record.is_some_and(|record| record.classic) => {
             kept.classic = true;
         }
@@ -241,6 +294,23 @@ fn confine(
         }
     }
     Ok(kept)
+}
+
+/// The snap is for this machine.
+fn check_architecture(info: &SnapInfo, device: &Device) -> Result<(), Fault> {
+    let here = device.architecture;
+    if info
+        .architectures
+        .iter()
+        .any(|name| name == "all" || name == here)
+    {
+        return Ok(());
+    }
+    Err(Fault::bad(format!(
+        "snap {:?} supported architectures ({}) are incompatible with this system ({here}): use a file for this one",
+        info.name.as_str(),
+        info.architectures.join(", ")
+    )))
 }
 
 /// What a new revision may not change.
@@ -255,11 +325,12 @@ fn check_successor(candidate: &Candidate, record: Option<&SnapRecord>) -> Result
             present.kind, new.kind
         )));
     }
+    // one number in common is enough (contract: snaps-and-assertions, section 1, epoch)
     if !present
         .epoch
         .write
         .iter()
-        .all(|written| new.epoch.read.contains(written))
+        .any(|written| new.epoch.read.contains(written))
     {
         return Err(Fault::bad(format!(
             "cannot refresh {name:?}: its file cannot read the data of the installed epoch {:?}; install a revision between them first",
@@ -340,11 +411,13 @@ fn sequence(
 ) -> Result<Vec<PlannedTask>, Fault> {
     let info = &candidate.info;
     let name = info.name.as_str();
+    let tries = candidate.file.folder.is_some();
     let lean = Setup {
         snap: info.name.clone(),
         revision: next_local(record)?,
         upload: None,
         file: None,
+        tries,
         flags,
         before: record.map(|record| Before {
             current: record.current,
@@ -352,7 +425,7 @@ fn sequence(
         }),
     };
     let whole = Setup {
-        upload: Some(candidate.upload.clone()),
+        upload: (!tries).then(|| candidate.path.clone()),
         file: Some(candidate.file.clone()),
         ..lean.clone()
     };
@@ -366,7 +439,7 @@ fn sequence(
         // the contract's daemon names the upload and has no revision yet
         own(
             kinds::PREPARE_SNAP,
-            format!("Prepare snap {:?} (unset)", candidate.upload.to_string_lossy()),
+            format!("Prepare snap {:?} (unset)", candidate.path.to_string_lossy()),
             &whole,
         ),
         own(kinds::MOUNT_SNAP, format!("Mount snap {name:?} (unset)"), &whole),

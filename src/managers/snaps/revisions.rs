@@ -101,6 +101,7 @@ pub(super) fn revert(world: &World, name: &str, options: RevertOptions) -> Resul
         revision,
         upload: None,
         file: Some(target.file.clone()),
+        tries: false,
         flags: if given == Flags::default() { kept } else { given },
         before: Some(Before {
             current: record.current,

@@ -2,6 +2,7 @@
 
 mod disk;
 mod revisions;
+mod tried;
 
 use super::plan::{Candidate, install};
 use super::*;
@@ -25,7 +26,7 @@ fn candidate(yaml: &str) -> Candidate {
     let info = yaml::parse_snap_yaml(yaml.as_bytes()).expect("valid");
     Candidate {
         original: format!("{}.snap", info.name),
-        upload: PathBuf::from("/up"),
+        path: PathBuf::from("/up"),
         file: FileIdentity::default(),
         info,
     }
@@ -252,6 +253,18 @@ fn refusals() {
     let fault = refused(&none, &[classic], &DEVICE);
     assert_eq!(fault.kind, ErrorKind::SnapNeedsClassic);
     assert_eq!(fault.value, Some("foo".into()));
+    let classic_flag = SideloadFlags {
+        classic: true,
+        ..DANGEROUS
+    };
+    // contract: v2, Sideload, "Confinement mismatch"
+    let fault = install(&none, vec![candidate(strict)], classic_flag, &DEVICE).expect_err("strict");
+    assert_eq!(
+        (fault.kind, fault.value),
+        (ErrorKind::SnapNotClassic, Some("foo".into()))
+    );
+    let plan = install(&none, vec![candidate(classic)], classic_flag, &DEVICE).expect("a plan");
+    assert_eq!(plan.tasks[1].params["flags"]["classic"], true);
     assert_eq!(
         refused(&none, &[classic], &on_core).kind,
         ErrorKind::SnapNeedsClassicSystem
@@ -271,12 +284,22 @@ fn refusals() {
             refused(&installed(), &["name: foo\nversion: 1\nepoch: 7\n"], &DEVICE),
             "cannot read the data",
         ),
+        (
+            refused(
+                &none,
+                &["name: foo\nversion: 1\narchitectures: [s390x, riscv64]\n"],
+                &DEVICE,
+            ),
+            "snap \"foo\" supported architectures (s390x, riscv64) are incompatible with this system (amd64)",
+        ),
     ];
     for (fault, text) in texts {
         assert_eq!(fault.kind, ErrorKind::BadRequest);
         assert!(fault.message.contains(text), "{}", fault.message);
     }
     install(&installed(), vec![candidate(gadget)], DANGEROUS, &DEVICE).expect("the same gadget again");
+    let reads_both = "name: foo\nversion: 1\nepoch: 1*\n";
+    install(&installed(), vec![candidate(reads_both)], DANGEROUS, &DEVICE).expect("it reads epoch 0");
 }
 
 #[test]

@@ -22,8 +22,10 @@ pub struct SnapView {
     pub revision: RevisionRecord,
     /// It is linked and may run.
     pub active: bool,
-    /// The snap file.
+    /// The snap file, or the folder that is tried.
     pub file: PathBuf,
+    /// Why it cannot be used; nothing when it can.
+    pub broken: Option<String>,
     /// Its picture, when it brings one.
     pub icon: Option<PathBuf>,
 }
@@ -69,11 +71,17 @@ impl Snaps {
 
     fn view(&self, record: &Arc<SnapRecord>, revision: &RevisionRecord) -> SnapView {
         let active = record.active && record.current == revision.revision;
-        let pictures = self
-            .dirs
-            .snap_mount(&record.name, revision.revision)
-            .join("meta/gui");
-        let icon = active
+        let mount = self.dirs.snap_mount(&record.name, revision.revision);
+        let tried = revision.file.folder.as_ref();
+        let broken = (!mount.join("meta/snap.yaml").is_file()).then(|| match tried {
+            Some(folder) => format!(
+                "the folder {} that it is tried from is gone: put it back or remove the snap",
+                folder.display()
+            ),
+            None => format!("nothing is mounted at {}", mount.display()),
+        });
+        let pictures = mount.join("meta/gui");
+        let icon = (active && broken.is_none())
             .then(|| {
                 ["icon.png", "icon.svg"]
                     .iter()
@@ -85,7 +93,11 @@ impl Snaps {
             record: Arc::clone(record),
             revision: revision.clone(),
             active,
-            file: self.dirs.snap_file(&record.name, revision.revision),
+            file: match tried {
+                Some(folder) => folder.clone(),
+                None => self.dirs.snap_file(&record.name, revision.revision),
+            },
+            broken,
             icon,
         }
     }

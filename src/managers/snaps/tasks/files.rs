@@ -4,17 +4,23 @@ use crate::domain::{FileIdentity, SnapRecord, kinds};
 use crate::drivers::fs::{self, Named};
 use crate::drivers::mount::State;
 use crate::engine::{Outcome, Probe, TaskContext, TaskError, TaskKind};
+use crate::managers::snaps::Snaps;
 use crate::managers::snaps::identity::is_same;
 use crate::managers::snaps::params::Setup;
-use crate::managers::snaps::{Snaps, file};
 use std::path::Path;
 use std::sync::Arc;
 
-fn changed(path: &Path) -> TaskError {
-    TaskError::new(format!(
-        "{} is not the file that was checked: install the snap again",
-        path.display()
-    ))
+fn changed(path: &Path, recorded: &FileIdentity) -> TaskError {
+    TaskError::new(match &recorded.folder {
+        Some(folder) => format!(
+            "the folder {} that the snap is tried from is not there: put it back or try another one",
+            folder.display()
+        ),
+        None => format!(
+            "{} is not the file that was checked: install the snap again",
+            path.display()
+        ),
+    })
 }
 
 fn recorded(setup: &Setup) -> Result<&FileIdentity, TaskError> {
@@ -39,29 +45,22 @@ impl TaskKind for PrepareSnap {
         if is_same(&dest, identity) {
             return Ok(Outcome::Done);
         }
-        if Snaps::is_recorded(task, &setup.snap, setup.revision) {
+        if setup.brings() && Snaps::is_recorded(task, &setup.snap, setup.revision) {
             return Err(TaskError::new(format!(
                 "snap {:?} has got revision {} by another change: send the file again",
                 setup.snap.as_str(),
                 setup.revision
             )));
         }
-        let upload = setup.upload.as_deref().ok_or_else(|| changed(&dest))?;
-        if !is_same(upload, identity) {
-            return Err(changed(upload));
+        if let Some(folder) = identity.folder.as_deref().filter(|folder| folder.is_dir()) {
+            fs::make_dir(&self.0.dirs.snap_files(), 0o755)?;
+            fs::link_atomic(folder, &dest)?;
+            fs::sync_dir(&self.0.dirs.snap_files())?;
+            return Ok(Outcome::Done);
         }
-        let info = file::read_checked(upload)?;
-        let architecture = self.0.device.architecture;
-        if !info
-            .architectures
-            .iter()
-            .any(|name| name == "all" || name == architecture)
-        {
-            return Err(TaskError::new(format!(
-                "snap {:?} supported architectures ({}) are incompatible with this system ({architecture}): use a file for this one",
-                setup.snap.as_str(),
-                info.architectures.join(", ")
-            )));
+        let upload = setup.upload.as_deref().ok_or_else(|| changed(&dest, identity))?;
+        if !is_same(upload, identity) {
+            return Err(changed(upload, identity));
         }
         std::fs::rename(upload, &dest).named("rename to", &dest)?;
         fs::sync_dir(&self.0.dirs.snap_files())?;
@@ -89,7 +88,7 @@ impl TaskKind for PrepareSnap {
         };
         match &setup.file {
             // a file that is installed already is only looked at
-            Some(_) if setup.upload.is_none() => Probe::NoEffect,
+            Some(_) if !setup.brings() => Probe::NoEffect,
             Some(identity) if is_same(&self.0.file_of(&setup), identity) => Probe::Present,
             _ => Probe::Absent,
         }
@@ -107,8 +106,9 @@ impl TaskKind for MountSnap {
     fn perform(&self, task: &TaskContext) -> Result<Outcome, TaskError> {
         let setup: Setup = task.params()?;
         let path = self.0.file_of(&setup);
-        if !is_same(&path, recorded(&setup)?) {
-            return Err(changed(&path));
+        let identity = recorded(&setup)?;
+        if !is_same(&path, identity) {
+            return Err(changed(&path, identity));
         }
         let target = self.0.dirs.snap_mount(&setup.snap, setup.revision);
         self.0.mounts.mount(&path, &target)?;
@@ -215,8 +215,10 @@ impl TaskKind for DiscardSnap {
         let Ok(setup) = task.params::<Setup>() else {
             return Probe::Absent;
         };
-        let file = self.0.file_of(&setup).exists();
-        let mounted = self.0.dirs.snap_mount(&setup.snap, setup.revision).exists();
+        // links of a revision that was tried count where they lead nowhere, too
+        let is_there = |path: &Path| path.symlink_metadata().is_ok();
+        let file = is_there(&self.0.file_of(&setup));
+        let mounted = is_there(&self.0.dirs.snap_mount(&setup.snap, setup.revision));
         match (file, mounted) {
             (false, false) => Probe::Present,
             (true, true) => Probe::Absent,

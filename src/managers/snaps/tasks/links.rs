@@ -81,7 +81,7 @@ impl TaskKind for LinkSnap {
             self.0.unlink(&info, setup.revision)?;
         }
         // a revision that was there before this change stays
-        let brought = setup.upload.is_some();
+        let brought = setup.brings();
         task.with_commit(move |tx| {
             let Some(record) = tx.world().snap(setup.snap.as_str()) else {
                 return Ok(());

@@ -6,12 +6,12 @@ mod links;
 mod needs;
 mod switch;
 
+use super::content::Content;
 use super::file::{SnapFileError, read_info};
 use super::params::Setup;
 use super::{Snaps, aliases};
 use crate::domain::{Revision, SnapInfo, SnapName};
 use crate::drivers::mount::MountError;
-use crate::drivers::squashfs::{Image, ImageError};
 use crate::engine::{Registry, TaskContext, TaskError};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,8 +50,8 @@ impl Snaps {
             return Ok(Arc::clone(&known.info));
         }
         let file = self.dirs.snap_file(snap, revision);
-        let image = Image::open(&file).map_err(SnapFileError::from)?;
-        Ok(Arc::new(read_info(&image)?))
+        let content = Content::open(&file).map_err(SnapFileError::from)?;
+        Ok(Arc::new(read_info(&content)?))
     }
 
     /// A revision is installed: the store knows it.
@@ -68,12 +68,6 @@ impl Snaps {
 
 impl From<SnapFileError> for TaskError {
     fn from(error: SnapFileError) -> Self {
-        Self::new(error.to_string())
-    }
-}
-
-impl From<ImageError> for TaskError {
-    fn from(error: ImageError) -> Self {
         Self::new(error.to_string())
     }
 }

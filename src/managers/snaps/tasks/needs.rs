@@ -37,7 +37,7 @@ impl TaskKind for Prerequisites {
             .collect();
         if !unmet.is_empty() {
             return Err(TaskError::new(format!(
-                "snap {:?} assumes unsupported features: {} (this agent answers at the level of snapd 2.57; use a revision that asks for less)",
+                "snap {:?} assumes unsupported features: {} (try to refresh snapd)",
                 needs.snap.as_str(),
                 unmet.join(", ")
             )));
@@ -52,7 +52,7 @@ impl TaskKind for Prerequisites {
         let coming = world.changes.values().any(|change| {
             change.id != task.change_id()
                 && !change.is_ready()
-                && change.kind == "install-snap"
+                && matches!(change.kind.as_str(), "install-snap" | "try-snap")
                 && change.snaps.iter().any(|snap| snap.as_str() == base)
         });
         if coming {
@@ -97,8 +97,9 @@ fn is_met(feature: &str) -> bool {
     let Some(version) = feature.strip_prefix("snapd").filter(|rest| !rest.is_empty()) else {
         return FEATURES.contains(&feature);
     };
-    let parts: Option<Vec<u32>> = version.split('.').map(|part| part.parse().ok()).collect();
-    parts.is_some_and(|parts| parts.as_slice() <= LEVEL.as_slice())
+    let number = |part: &str| part.parse().ok().filter(|_| !part.starts_with('+'));
+    let parts: Option<Vec<u32>> = version.split('.').map(number).collect();
+    parts.is_some_and(|parts| parts.len() <= LEVEL.len() && parts.as_slice() <= LEVEL.as_slice())
 }
 
 /// Kinds of the contract that have nothing to do here: an install leaves nothing behind to clean up.
@@ -146,6 +147,8 @@ mod tests {
             "snapd2.57.7",
             "snapd",
             "snapdx",
+            "snapd+2.1",
+            "snapd2.1.1.1",
             "kernel-assets",
             "",
         ] {

@@ -47,15 +47,15 @@ impl TaskKind for Neighbour {
     }
 }
 
-struct Bench {
-    dir: tempfile::TempDir,
-    dirs: Dirs,
-    snaps: Arc<Snaps>,
+pub(super) struct Bench {
+    pub dir: tempfile::TempDir,
+    pub dirs: Dirs,
+    pub snaps: Arc<Snaps>,
     engine: Arc<Engine>,
-    store: Arc<Store>,
+    pub store: Arc<Store>,
 }
 
-fn bench() -> Bench {
+pub(super) fn bench() -> Bench {
     let dir = tempfile::tempdir().expect("a folder");
     let dirs = Dirs::new(dir.path());
     let (store, _) = Store::open(&dirs, Clock::system()).expect("a store");
@@ -118,7 +118,7 @@ impl Bench {
         writer.finish().expect("finished")
     }
 
-    async fn run(&self, plan: Plan) -> Arc<Change> {
+    pub(super) async fn run(&self, plan: Plan) -> Arc<Change> {
         let id = self.engine.submit(plan).await.expect("submitted");
         tokio::time::timeout(Duration::from_secs(20), self.engine.wait(id))
             .await
@@ -126,7 +126,7 @@ impl Bench {
             .expect("there")
     }
 
-    async fn install(&self, yaml: &str) -> Arc<Change> {
+    pub(super) async fn install(&self, yaml: &str) -> Arc<Change> {
         let upload = self.upload(&self.packed(yaml));
         let files = [Sideload {
             upload: &upload,
@@ -138,7 +138,7 @@ impl Bench {
     }
 
     /// Names in a folder that are not hidden.
-    fn names(dir: &Path) -> Vec<String> {
+    pub(super) fn names(dir: &Path) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(dir)
             .map(|entries| {
                 entries
@@ -150,7 +150,7 @@ impl Bench {
         names
     }
 
-    fn in_order(&self) -> bool {
+    pub(super) fn in_order(&self) -> bool {
         self.snaps.inspect(&self.store.world(), true).is_empty()
     }
 }
@@ -346,20 +346,12 @@ async fn bad_files_are_refused_with_a_reason() {
     drop(upload);
     assert!(Bench::names(&bench.dirs.snap_files()).is_empty());
 
-    bench.install(BASE).await;
-    let upload = bench.upload(&missing);
-    let files = [Sideload {
-        upload: &upload,
-        original: String::from("a.snap"),
-    }];
-    let plan = bench.snaps.plan_sideload(&files, DANGEROUS).expect("a plan");
-    upload.keep();
-    let change = bench.run(plan).await;
-    let text = change.error_text().expect("told");
+    let text = plan(&missing).expect_err("refused").message;
     assert!(
         text.contains("snap is unusable due to missing files") && text.contains("bin/none"),
         "{text}"
     );
+    assert!(Bench::names(&bench.dirs.snap_files()).is_empty());
 }
 
 #[tokio::test]
