@@ -53,13 +53,13 @@ impl TaskKind for LinkSnap {
                 record.sequence.push(RevisionRecord {
                     revision: setup.revision,
                     installed: tx.now(),
-                    file: setup.file.unwrap_or_default(),
+                    file: setup.file.clone().unwrap_or_default(),
                     info,
                 });
             }
             if let Some(before) = &setup.before {
                 tx.keep_config(&setup.snap, before.current)?;
-                if setup.upload.is_none() {
+                if !setup.brings() {
                     tx.restore_config(&setup.snap, setup.revision)?;
                 }
             }
