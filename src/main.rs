@@ -28,7 +28,9 @@ fn main() -> ExitCode {
         Command::Here(Here::ProbeBoard) => app::probe_board(),
         Command::Here(Here::CheckBoard { file }) => app::check_board(&file, common.json),
         Command::Here(Here::Gadget { file, out }) => app::make_gadget(&file, out),
-        Command::Here(Here::Check { deep }) => app::check(&common.root, deep, common.json),
+        Command::Here(Here::Check { deep }) => {
+            app::check(&common.root, common.socket.as_deref(), deep, common.json)
+        }
         Command::Here(Here::Run(run)) => {
             let mut words = run.words.into_iter();
             confine::run(&confine::Run {

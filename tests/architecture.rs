@@ -37,7 +37,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "app",
         &[
             "domain", "drivers", "events", "config", "store", "engine", "confine", "managers", "access",
-            "api",
+            "api", "client",
         ],
     ),
     ("main", &["app", "cli", "confine", "managers", "config", "domain"]),

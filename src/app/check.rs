@@ -1,19 +1,26 @@
 //! `pinion check`: the dry run of reconcile, and the rules that the store itself must keep. Works beside a running
 //! daemon and without one.
 
-use crate::domain::{Dirs, Finding, SnapName};
+use crate::client::types::{End, Hardware};
+use crate::client::{Client, ClientError};
+use crate::domain::{ConnRef, Dirs, Finding, SnapName};
 use crate::drivers::clock::Clock;
 use crate::store::{self, Store, World};
 use nix::fcntl::{Flock, FlockArg};
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
+
+/// How long the daemon may take to tell what it holds.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How much of a log is read at most, in bytes.
 const LOG_LIMIT: u64 = 16 << 20;
 
-/// Looks at everything below a root and prints what is wrong; `deep` also hashes every snap file again.
-pub fn check(root: &Path, deep: bool, json: bool) -> ExitCode {
+/// Looks at everything below a root and prints what is wrong; `deep` also hashes every snap file again. A daemon with
+/// its socket elsewhere is found by `socket`.
+pub fn check(root: &Path, socket: Option<&Path>, deep: bool, json: bool) -> ExitCode {
     let root = match std::path::absolute(root) {
         Ok(root) => root,
         Err(error) => {
@@ -22,7 +29,7 @@ pub fn check(root: &Path, deep: bool, json: bool) -> ExitCode {
         }
     };
     let dirs = Dirs::new(root);
-    let findings = findings(&dirs, deep);
+    let findings = findings(&dirs, socket, deep);
     if json {
         let list: Vec<_> = findings
             .iter()
@@ -43,7 +50,7 @@ pub fn check(root: &Path, deep: bool, json: bool) -> ExitCode {
     }
 }
 
-fn findings(dirs: &Dirs, deep: bool) -> Vec<Finding> {
+fn findings(dirs: &Dirs, socket: Option<&Path>, deep: bool) -> Vec<Finding> {
     let path = dirs.database();
     if !path.exists() {
         return vec![Finding::new(
@@ -60,7 +67,12 @@ fn findings(dirs: &Dirs, deep: bool) -> Vec<Finding> {
     };
     findings.extend(secrets_in_logs(dirs, &world));
     let store = Store::frozen(&path, world, Clock::system());
-    match super::house::inspect(dirs, &store, deep, agent_runs(dirs)) {
+    let agent_runs = agent_runs(dirs);
+    if agent_runs {
+        let socket = socket.map_or_else(|| dirs.main_socket(), Path::to_owned);
+        findings.extend(lines(dirs, &store.world(), socket));
+    }
+    match super::house::inspect(dirs, &store, deep, agent_runs) {
         Ok(more) => findings.extend(more),
         Err(error) => findings.push(Finding::system(format!(
             "the system cannot be looked at: {error}"
@@ -75,6 +87,67 @@ fn agent_runs(dirs: &Dirs) -> bool {
         return false;
     };
     Flock::lock(file, FlockArg::LockExclusiveNonblock).is_err()
+}
+
+/// The lines and LEDs that the agent gives to plugs are those of the connections. Only the agent can tell: on a real
+/// chip the kernel names it, on the simulated one nobody else sees them.
+fn lines(dirs: &Dirs, world: &World, socket: PathBuf) -> Vec<Finding> {
+    match ask_hardware(Client::new(socket)) {
+        Ok(hardware) => differences(&hardware, &super::house::wired(dirs, world), world),
+        // It starts or ends just now, or its socket is elsewhere.
+        Err(ClientError::Unreachable { .. }) => Vec::new(),
+        Err(error) => vec![Finding::system(format!(
+            "the daemon cannot be asked for its lines: {error}"
+        ))],
+    }
+}
+
+fn ask_hardware(client: Client) -> Result<Hardware, ClientError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| ClientError::Answer(error.to_string()))?;
+    runtime.block_on(async {
+        let asked = tokio::time::timeout(PATIENCE, client.read("/v2/hardware"));
+        asked
+            .await
+            .unwrap_or_else(|_| Err(ClientError::Answer(String::from("it does not answer"))))
+    })
+}
+
+/// What is held without a connection, and connections without anything. Snaps in unready changes are on their way.
+fn differences(hardware: &Hardware, wired: &[ConnRef], world: &World) -> Vec<Finding> {
+    let lines = hardware.lines.iter();
+    let leds = hardware.leds.iter();
+    let held: Vec<(&str, &End, &End)> = lines
+        .map(|line| (line.name.as_str(), &line.plug, &line.slot))
+        .chain(leds.map(|led| (led.name.as_str(), &led.plug, &led.slot)))
+        .filter_map(|(name, plug, slot)| Some((name, plug.as_ref()?, slot.as_ref()?)))
+        .collect();
+    let is_busy = |end: &str| {
+        let snap = end.split(':').next().unwrap_or_default();
+        let mut live = world.changes.values().filter(|change| !change.is_ready());
+        live.any(|change| change.snaps.iter().any(|name| name.as_str() == snap))
+    };
+    let mut findings = Vec::new();
+    for (name, plug, slot) in &held {
+        let (plug, slot) = (plug.to_string(), slot.to_string());
+        let mut known = wired.iter();
+        let known = known.any(|key| key.plug.to_string() == plug && key.slot.to_string() == slot);
+        if !known && !is_busy(&plug) && !is_busy(&slot) {
+            findings.push(Finding::system(format!(
+                "{name} is held for {plug}, which is not connected to {slot}"
+            )));
+        }
+    }
+    for key in wired {
+        let slot = key.slot.to_string();
+        let has = held.iter().any(|(_, _, end)| end.to_string() == slot);
+        if !has && !is_busy(&slot) && !is_busy(&key.plug.to_string()) {
+            findings.push(Finding::system(format!(
+                "connection {key} holds nothing of the board"
+            )));
+        }
+    }
+    findings
 }
 
 /// Rule (f): no cookie stands in a log of a service or of the agent.

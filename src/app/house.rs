@@ -2,20 +2,20 @@
 
 use super::StartError;
 use crate::config::settings::Settings;
-use crate::domain::{Dirs, Finding, Plan, PlannedTask, kinds};
+use crate::domain::{ConnRef, Dirs, Finding, Plan, PlannedTask, kinds};
 use crate::drivers::clock::Clock;
 use crate::drivers::mount::Mounts;
 use crate::engine::{Engine, History, Outcome, Probe, Registry, TaskContext, TaskError, TaskKind};
 use crate::events::Bus;
 use crate::managers::changes::Changes;
 use crate::managers::hardware::{self, Hardware};
-use crate::managers::interfaces::Interfaces;
+use crate::managers::interfaces::{self, Interfaces};
 use crate::managers::services::Services;
 use crate::managers::settings::Settings as SettingsManager;
 use crate::managers::snaps::{Device, Snaps};
 use crate::managers::system::System;
 use crate::managers::{Managers, reconcile};
-use crate::store::Store;
+use crate::store::{Store, World};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -172,6 +172,13 @@ pub fn inspect(
     let system = System::new(dirs, !nix::unistd::geteuid().is_root());
     let snaps = snaps(dirs, Arc::clone(store), &system)?;
     Ok(reconcile::inspect(&snaps, dirs, &store.world(), deep, agent_runs))
+}
+
+/// The connections that the state says have something of the board.
+pub fn wired(dirs: &Dirs, world: &World) -> Vec<ConnRef> {
+    let system = System::new(dirs, !nix::unistd::geteuid().is_root());
+    let targets = interfaces::targets(world, system.facts().on_classic);
+    targets.into_iter().map(|(connection, _, _)| connection).collect()
 }
 
 /// Marks the device as seeded: `seed.loaded` of the system's configuration.

@@ -307,6 +307,7 @@ pub struct Led {
     pub triggers: Vec<String>,
     pub line: Option<String>,
     pub plug: Option<End>,
+    pub slot: Option<End>,
     pub colour: Option<String>,
 }
 

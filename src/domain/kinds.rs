@@ -9,6 +9,25 @@ macro_rules! kinds {
     };
 }
 
+/// The kinds that promise a single effect, though their handlers may run again after a kill: an entry in the state, a
+/// mount, a set of files. A change never has two tasks of such a kind for the same thing. Hooks and restarts cannot
+/// promise that (decision 23); what is written whole each time (profiles, aliases) need not.
+pub const ONCE: &[&str] = &[
+    MOUNT_SNAP,
+    COPY_SNAP_DATA,
+    LINK_SNAP,
+    UNLINK_SNAP,
+    UNLINK_CURRENT_SNAP,
+    CLEAR_SNAP,
+    DISCARD_SNAP,
+    AUTO_CONNECT,
+    AUTO_DISCONNECT,
+    CONNECT,
+    DISCONNECT,
+    START_SNAP_SERVICES,
+    MARK_SEEDED,
+];
+
 kinds! {
     PREREQUISITES = "prerequisites",
     PREPARE_SNAP = "prepare-snap",

@@ -25,7 +25,8 @@ use tokio::io::unix::AsyncFd;
 /// How much output of a run is kept; the rest is read and dropped.
 pub const OUTPUT: usize = 64 * 1024;
 
-/// The variable by which a process is found when there are no control groups.
+/// The variable that says which run a process comes from, `OWNER|NAME|PID.COUNT|`: by it a process is found when there
+/// are no control groups, and two runs of one service are told apart.
 pub const MARK: &str = "PINION_RUN";
 
 /// How often a run looks whether it was aborted.
@@ -45,6 +46,8 @@ pub struct Job {
     pub group: Option<Group>,
     /// Whose it is: the first part of the mark.
     pub owner: String,
+    /// What runs (a security tag): the second part of the mark.
+    pub name: String,
     /// What it finds open from descriptor 3 on.
     pub passed: Vec<Arc<OwnedFd>>,
 }
@@ -170,7 +173,7 @@ impl Family {
     pub fn contains(&self, pid: i32) -> bool {
         match &self.group {
             Some(group) => group.pids().contains(&pid),
-            None => has_mark(pid, format!("{MARK}={}", self.mark).as_bytes()),
+            None => mark_of(pid).is_some_and(|mark| mark.starts_with(&self.mark)),
         }
     }
 
@@ -211,9 +214,28 @@ pub fn end_leftovers(owner: &str) -> bool {
     end_marked(&format!("{owner}|"))
 }
 
-/// The processes that an agent of that owner started and that still live.
-pub fn left_behind(owner: &str) -> Vec<i32> {
-    marked(&format!("{owner}|"))
+/// A process that an agent started, as its mark tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marked {
+    pub pid: i32,
+    /// What runs.
+    pub name: String,
+    /// Which of its runs.
+    pub run: String,
+}
+
+/// The processes that live and bear the mark of an agent of that owner.
+pub fn of_owner(owner: &str) -> Vec<Marked> {
+    let start = format!("{owner}|");
+    let found = all_marked(&start).into_iter().filter_map(|(pid, mark)| {
+        let (name, run) = mark.strip_prefix(&start)?.split_once('|')?;
+        Some(Marked {
+            pid,
+            name: name.to_owned(),
+            run: run.trim_end_matches('|').to_owned(),
+        })
+    });
+    found.collect()
 }
 
 fn end_marked(mark: &str) -> bool {
@@ -233,21 +255,26 @@ fn end_marked(mark: &str) -> bool {
     }
 }
 
-/// The processes with a mark that begins so. Those of other users cannot be read, and are not ours.
+/// The processes with a mark that begins so.
 fn marked(mark: &str) -> Vec<i32> {
-    let wanted = format!("{MARK}={mark}");
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(|pid| has_mark(*pid, wanted.as_bytes())).collect()
+    all_marked(mark).into_iter().map(|(pid, _)| pid).collect()
 }
 
-/// An ended process that was not waited for has no environment any more.
-fn has_mark(pid: i32, wanted: &[u8]) -> bool {
-    fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| {
-        environ
-            .split(|byte| *byte == 0)
-            .any(|entry| entry.starts_with(wanted))
-    })
+/// The same with their whole marks. Processes of other users cannot be read, and are not ours.
+fn all_marked(mark: &str) -> Vec<(i32, String)> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter_map(|pid| Some((pid, mark_of(pid).filter(|own| own.starts_with(mark))?)))
+        .collect()
+}
+
+/// The mark of a process. One that ended and was not waited for has no environment any more.
+fn mark_of(pid: i32) -> Option<String> {
+    let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let variable = format!("{MARK}=");
+    let mut entries = environ.split(|byte| *byte == 0);
+    let mark = entries.find_map(|entry| entry.strip_prefix(variable.as_bytes()))?;
+    Some(String::from_utf8_lossy(mark).into_owned())
 }
 
 /// Lets the runtime tell when a process ends.
@@ -272,8 +299,9 @@ pub async fn gone(pid: i32) {
 fn prepare(job: &Job) -> io::Result<(Command, String)> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let mark = format!(
-        "{}|{}.{}",
+        "{}|{}|{}.{}|",
         job.owner,
+        job.name,
         std::process::id(),
         COUNT.fetch_add(1, Ordering::Relaxed)
     );
@@ -285,13 +313,8 @@ fn prepare(job: &Job) -> io::Result<(Command, String)> {
     } else {
         &job.cwd
     });
-    let entry = match &job.group {
-        Some(group) => Some(group.entry()?),
-        None => {
-            command.env(MARK, &mark);
-            None
-        }
-    };
+    command.env(MARK, &mark);
+    let entry = job.group.as_ref().map(Group::entry).transpose()?;
     let parent = std::process::id();
     let passed = job.passed.clone();
     // SAFETY: between fork and exec only functions that are safe after a fork are called: they are plain system calls
@@ -618,6 +641,32 @@ mod tests {
         assert_eq!(run.reason, Reason::Ended(End::Exited(0)));
         assert_eq!(text(&run.output).lines().count(), 2);
         assert_eq!(marked("leaver|"), Vec::<i32>::new());
+    }
+
+    #[test]
+    fn a_run_is_not_taken_for_another_whose_number_begins_like_its_own() {
+        let start = |mark: &str| {
+            let mut command = Command::new("/bin/sleep");
+            command.arg("1000").env(MARK, mark).spawn().expect("it starts")
+        };
+        let mut children = [
+            start("counter|snap.one.app|5.1|"),
+            start("counter|snap.one.app|5.10|"),
+        ];
+        let pids = children
+            .each_ref()
+            .map(|child| i32::try_from(child.id()).expect("a pid"));
+        assert_eq!(marked("counter|snap.one.app|5.1|"), pids[..1]);
+        let runs: Vec<_> = of_owner("counter")
+            .into_iter()
+            .map(|one| (one.name, one.run))
+            .collect();
+        let run = |number: &str| (String::from("snap.one.app"), String::from(number));
+        assert_eq!(runs, [run("5.1"), run("5.10")]);
+        for child in &mut children {
+            child.kill().expect("a kill");
+            child.wait().expect("an end");
+        }
     }
 
     #[test]

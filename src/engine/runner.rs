@@ -18,7 +18,7 @@ pub(super) struct Running {
 }
 
 /// What the commit of a task's end came to.
-struct Finished {
+pub(super) struct Finished {
     change: Change,
     started: Vec<TaskId>,
 }
@@ -299,6 +299,7 @@ impl Engine {
             };
             match self.finish(change, id, going, Err(error.clone()), leavings).await {
                 Ok(finished) => return self.go_on(finished),
+                Err(StoreError::Refused(why)) => return log::error!("{why}"),
                 Err(error) => log::error!("the failure of task {id} could not be written: {error}"),
             }
             tokio::time::sleep(pause).await;
@@ -307,7 +308,7 @@ impl Engine {
     }
 
     /// One commit: what the task left, its new status, the start of what it frees, the end of the change.
-    async fn finish(
+    pub(super) async fn finish(
         &self,
         change_id: ChangeId,
         id: TaskId,
@@ -322,6 +323,12 @@ impl Engine {
         let (started, change) = self
             .store
             .commit_async(move |tx| {
+                let runs = |task: &Task| task.status.is_running() && direction(task) == going;
+                let known = tx.world().change(change_id);
+                // What a task leaves is committed with its end, and a task ends once.
+                if !known.and_then(|change| change.task(id)).is_some_and(runs) {
+                    return Err(StoreError::Refused(format!("task {id} has ended already")));
+                }
                 for effect in leavings.effects {
                     effect(tx)?;
                 }

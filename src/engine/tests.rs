@@ -1,3 +1,4 @@
+use super::context::Leavings;
 use super::*;
 use crate::domain::status::TaskStatus as S;
 use crate::domain::{Dirs, PlannedTask, SnapName};
@@ -331,6 +332,27 @@ async fn a_task_that_was_running_at_too_many_starts_fails() {
         bench.engine.stop().await;
         bench.store.close();
     }
+}
+
+#[tokio::test]
+async fn a_task_ends_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let bench = bench(dir.path());
+    let change = run(&bench, &["good"]).await;
+    let leavings = Leavings {
+        effects: vec![Box::new(|tx| tx.add_warning("it happened again"))],
+        log: vec![String::from("it happened again")],
+        ..Leavings::default()
+    };
+    let id = change.tasks[0].id;
+    let again = bench.engine.finish(change.id, id, "do", Ok(()), leavings).await;
+    assert!(matches!(again, Err(StoreError::Refused(_))), "it was taken");
+    let world = bench.store.world();
+    assert!(world.warnings.is_empty(), "{:?}", world.warnings);
+    assert_eq!(
+        world.change(change.id).expect("kept").tasks[0].log,
+        change.tasks[0].log
+    );
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ pub fn inspect(snaps: &Snaps, dirs: &Dirs, world: &World, deep: bool, agent_runs
     let mut findings: Vec<Finding> = disk
         .into_iter()
         .filter(|difference| !(detached && difference.repair.mounts()))
-        .map(|difference| Finding::system(difference.what))
+        .map(|difference| Finding::new(difference.repair.rule(), difference.what))
         .collect();
     findings.extend(services::inspect(dirs, world, agent_runs));
     findings

@@ -2,8 +2,9 @@
 
 use super::{StoreError, World, load};
 use crate::domain::status::TaskStatus;
-use crate::domain::{Change, Finding};
+use crate::domain::{Change, Finding, Task, kinds};
 use rusqlite::{Connection, OpenFlags};
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -18,7 +19,9 @@ pub fn verify(path: &Path) -> Result<(World, Vec<Finding>), StoreError> {
     findings.extend(orphans(&connection, &world)?);
     for change in world.changes.values() {
         findings.extend(stuck(change));
+        findings.extend(planned_twice(change));
     }
+    findings.extend(happened_twice(&world));
     for snap in world.snaps.values() {
         if snap.current_revision().is_none() {
             findings.push(Finding::new(
@@ -114,6 +117,44 @@ fn orphans(connection: &Connection, world: &World) -> Result<Vec<Finding>, Store
         }
     }
     Ok(findings)
+}
+
+/// Rule (e) within a change: a task that adds others and was run again by a new agent must not have added them twice.
+fn planned_twice(change: &Change) -> Option<Finding> {
+    let once = |task: &&Task| kinds::ONCE.contains(&task.kind.as_str());
+    let once: Vec<&Task> = change.tasks.iter().filter(once).collect();
+    let (one, other) = once.iter().enumerate().find_map(|(position, task)| {
+        let mut later = once[position + 1..].iter();
+        let same = later.find(|other| other.kind == task.kind && other.params == task.params)?;
+        Some((task.id, same.id))
+    })?;
+    let text = format!(
+        "tasks {one} and {other} of change {} have the same effect, which may happen once",
+        change.id
+    );
+    Some(Finding::new('e', text))
+}
+
+/// Rule (e) in what installs leave behind: one entry for a revision, one cookie for a snap.
+fn happened_twice(world: &World) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for snap in world.snaps.values() {
+        let mut seen = BTreeSet::new();
+        for revision in snap.sequence.iter().map(|entry| entry.revision) {
+            if !seen.insert(revision) {
+                let text = format!(
+                    "snap {:?} has revision {revision} twice: it was linked twice",
+                    snap.name
+                );
+                findings.push(Finding::new('e', text));
+            }
+        }
+    }
+    let mut owners = BTreeSet::new();
+    for owner in world.cookies.values().filter(|owner| !owners.insert(*owner)) {
+        findings.push(Finding::new('e', format!("snap {owner} was given two cookies")));
+    }
+    findings
 }
 
 /// A change that is not ready and has nothing that runs or could start would never end by itself.

@@ -6,8 +6,9 @@ use crate::support::snaps::{BASE, pack};
 use rusqlite::Connection;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command};
 
 /// What the check prints, line by line, and whether it is content.
 fn check(root: &Path) -> (bool, Vec<String>) {
@@ -33,6 +34,7 @@ version: '1'
 type: gadget
 slots:
   bcm-gpio-17: {interface: gpio, number: 17}
+  bcm-gpio-27: {interface: gpio, number: 27}
 ";
 
 const LIGHTS: &str = "name: lights
@@ -193,14 +195,143 @@ fn damage_to_the_system_is_named() {
 }
 
 #[test]
+fn lines_that_are_not_held_as_the_state_says_are_named() {
+    let daemon = furnished();
+    let restore = "DELETE FROM connections; INSERT INTO connections SELECT * FROM saved; DROP TABLE saved;";
+    let row = |slot: &str| {
+        format!(
+            "INSERT INTO connections SELECT plug_snap, plug, slot_snap, '{slot}',
+                 json_set(record, '$.connection.slot.name', '{slot}') FROM saved;"
+        )
+    };
+    for (words, sql) in [
+        ("held for lights:pin, which is not connected", String::new()),
+        (
+            "lights:pin board:bcm-gpio-27 holds nothing",
+            row("bcm-gpio-17") + &row("bcm-gpio-27"),
+        ),
+        (
+            "held for lights:pin, which is not connected to board:bcm-gpio-17",
+            row("bcm-gpio-27"),
+        ),
+    ] {
+        damaged(
+            &daemon,
+            'c',
+            words,
+            |root| {
+                let save = "CREATE TABLE saved AS SELECT * FROM connections; DELETE FROM connections;";
+                edit(root, &format!("{save}{sql}"));
+            },
+            |root| edit(root, restore),
+        );
+    }
+}
+
+/// A process with the mark of a run of the service that no agent made.
+fn another_run(root: &Path) -> Child {
+    Command::new("/bin/sleep")
+        .arg("1000")
+        .env(
+            "PINION_RUN",
+            format!("{}|snap.lights.lights|1.1|", root.display()),
+        )
+        .spawn()
+        .expect("a process")
+}
+
+fn end(mut process: Child) {
+    process.kill().expect("a kill");
+    process.wait().expect("an end");
+}
+
+#[test]
 fn a_process_that_outlived_its_agent_is_named_and_ended_by_the_next() {
     let mut daemon = furnished();
     daemon.kill();
-    // The service dies with its agent; what it left behind does not, and neither would this.
-    let (content, lines) = check(&daemon.root());
-    assert!(content, "{lines:?}");
+    // The service dies with its agent, and this would not.
+    let process = another_run(&daemon.root());
+    damaged(
+        &daemon,
+        'c',
+        "was started by an agent that has ended",
+        |_| {},
+        |_| end(process),
+    );
+    let mut process = another_run(&daemon.root());
     daemon.launch();
+    // It was ended before the daemon said that it is ready.
+    let ended = process.try_wait().expect("its state");
+    let signal = ended.and_then(|ended| ended.signal());
+    if signal != Some(9) {
+        end(process);
+    }
+    assert_eq!(signal, Some(9), "the start ends what an earlier one left");
     assert_eq!(check(&daemon.root()), (true, vec![String::from("ok")]));
+}
+
+#[test]
+fn what_happened_twice_is_named() {
+    let mut daemon = furnished();
+    let root = daemon.root();
+    let process = another_run(&root);
+    damaged(
+        &daemon,
+        'e',
+        "snap.lights.lights was started 2 times",
+        |_| {},
+        |_| end(process),
+    );
+    if nix::unistd::Uid::effective().is_root() && is_mount(&root.join("snap/lights/x1")) {
+        let target = root.join("snap/lights/x1");
+        let over = |target: &Path| {
+            let kind = nix::mount::MsFlags::MS_BIND;
+            nix::mount::mount(Some(target), target, None::<&str>, kind, None::<&str>).expect("a mount");
+        };
+        let off = |target: &Path| nix::mount::umount(target).expect("an unmount");
+        damaged(
+            &daemon,
+            'e',
+            "is mounted twice",
+            |_| over(&target),
+            |_| off(&target),
+        );
+        over(&target);
+        daemon.kill();
+        daemon.launch();
+        let mended = check(&root);
+        assert_eq!(mended, (true, vec![String::from("ok")]), "by the start");
+    }
+    daemon.stop();
+    for (words, sql, restore) in [
+        (
+            "has revision x1 twice",
+            "UPDATE snaps SET record = json_insert(record, '$.sequence[#]', json_extract(record, '$.sequence[0]'))
+                 WHERE name = 'lights'",
+            "UPDATE snaps SET record = json_remove(record, '$.sequence[#-1]') WHERE name = 'lights'",
+        ),
+        (
+            "was given two cookies",
+            "INSERT INTO cookies SELECT 'another', snap FROM cookies WHERE snap = 'lights'",
+            "DELETE FROM cookies WHERE cookie = 'another'",
+        ),
+        (
+            "have the same effect",
+            "INSERT INTO tasks SELECT 9999, change_id, status, json_set(record, '$.id', 9999) FROM tasks
+                 WHERE json_extract(record, '$.kind') = 'connect'",
+            "DELETE FROM tasks WHERE id = 9999",
+        ),
+    ] {
+        damaged(&daemon, 'e', words, |root| edit(root, sql), |root| edit(root, restore));
+    }
+}
+
+fn is_mount(path: &Path) -> bool {
+    let mounts = fs::read_to_string("/proc/self/mounts").expect("the mounts");
+    let path = path.display().to_string();
+    mounts
+        .lines()
+        .any(|line| line.split(' ').nth(1) == Some(path.as_str()))
 }
 
 #[test]

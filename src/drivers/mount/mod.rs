@@ -180,6 +180,23 @@ impl Mounts {
         Ok(if filled { State::Unpacked } else { State::Absent })
     }
 
+    /// How many mounts stand one over the other at `target`.
+    pub fn depth(self, target: &Path) -> Result<usize, MountError> {
+        let Ok(real) = target.canonicalize() else {
+            return Ok(0);
+        };
+        Ok(table::read(|at| at == real)?.len())
+    }
+
+    /// Takes away all but the first of the mounts at `target`.
+    pub fn thin_out(self, target: &Path) -> Result<(), MountError> {
+        for _ in 1..self.depth(target)? {
+            nix::mount::umount2(target, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW)
+                .named("unmount", target)?;
+        }
+        Ok(())
+    }
+
     /// Every mount below a folder.
     pub fn below(self, dir: &Path) -> Result<Vec<MountPoint>, MountError> {
         let Ok(real) = dir.canonicalize() else {

@@ -107,19 +107,24 @@ impl Interfaces {
 
     /// What the established connections ask the hardware for, and the level that each slot calls safe.
     pub fn targets(&self, world: &World) -> Vec<(ConnRef, Target, Option<u8>)> {
-        self.view(world)
-            .connections()
-            .filter(|connection| connection.record.is_established())
-            .filter_map(|connection| {
-                let target = target(&connection).ok().flatten()?;
-                Some((connection.key.clone(), target, safe_value(&connection)))
-            })
-            .collect()
+        targets(world, self.classic)
     }
 
     fn view<'w>(&self, world: &'w World) -> Repository<'w> {
         Repository::new(world, self.classic)
     }
+}
+
+/// What every established connection asks the hardware for, with its slot's safe value.
+pub fn targets(world: &World, classic: bool) -> Vec<(ConnRef, Target, Option<u8>)> {
+    Repository::new(world, classic)
+        .connections()
+        .filter(|connection| connection.record.is_established())
+        .filter_map(|connection| {
+            let target = target(&connection).ok().flatten()?;
+            Some((connection.key.clone(), target, safe_value(&connection)))
+        })
+        .collect()
 }
 
 /// What a connection asks the hardware for.

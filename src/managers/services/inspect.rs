@@ -2,31 +2,43 @@
 
 use crate::domain::{Dirs, Finding};
 use crate::drivers::cgroup::Tree;
-use crate::drivers::process;
+use crate::drivers::process::{self, Marked};
 use crate::store::World;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 
 /// Processes of apps that should not live, and files of services that are not as the store says. `agent_runs` is
 /// whether a daemon has the root: without one, no process should be left.
 pub fn inspect(dirs: &Dirs, world: &World, agent_runs: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let mut told = BTreeSet::new();
     if let Some(tree) = Tree::find(dirs.root()) {
         for name in tree.names() {
             let Ok(group) = tree.group(&name) else { continue };
             if group.is_populated() && !is_expected(world, &name, agent_runs) {
+                let pids = group.pids();
                 findings.push(Finding::system(format!(
-                    "processes {:?} live in the control group {name}, where none should",
-                    group.pids()
+                    "processes {pids:?} live in the control group {name}, where none should"
                 )));
+                told.extend(pids);
             }
         }
-    } else if !agent_runs {
-        for pid in process::left_behind(&dirs.root().display().to_string()) {
+    }
+    let marked = process::of_owner(&dirs.root().display().to_string());
+    for process in marked.iter().filter(|process| !told.contains(&process.pid)) {
+        if !agent_runs {
             findings.push(Finding::system(format!(
-                "process {pid} was started by an agent that has ended"
+                "process {} of {} was started by an agent that has ended",
+                process.pid, process.name
+            )));
+        } else if !is_expected(world, &process.name, agent_runs) {
+            findings.push(Finding::system(format!(
+                "process {} of {} lives, and no service or change needs it",
+                process.pid, process.name
             )));
         }
     }
+    findings.extend(run_twice(world, &marked));
     if agent_runs {
         for record in world.snaps.values().filter(|record| record.active) {
             let busy = world
@@ -42,25 +54,48 @@ pub fn inspect(dirs: &Dirs, world: &World, agent_runs: bool) -> Vec<Finding> {
     findings
 }
 
+/// Rule (e): one start of a service is one run of it. Its other commands run beside it under names of their own.
+fn run_twice(world: &World, marked: &[Marked]) -> Vec<Finding> {
+    let mut runs: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for process in marked.iter().filter(|process| is_service(world, &process.name)) {
+        runs.entry(&process.name).or_default().insert(&process.run);
+    }
+    let several = runs.into_iter().filter(|(_, runs)| runs.len() > 1);
+    several
+        .map(|(name, runs)| {
+            let text = format!(
+                "service {name} was started {} times and runs side by side",
+                runs.len()
+            );
+            Finding::new('e', text)
+        })
+        .collect()
+}
+
 /// What may live in the group of that name: a service or a hook while the agent runs, an app that somebody started at
 /// any time.
 fn is_expected(world: &World, tag: &str, agent_runs: bool) -> bool {
     if is_started_by_people(world, tag) {
         return true;
     }
+    let busy = || {
+        let snap = tag.split('.').nth(1);
+        let mut live = world.changes.values().filter(|change| !change.is_ready());
+        live.any(|change| change.snaps.iter().any(|name| Some(name.as_str()) == snap))
+    };
+    agent_runs && (is_service(world, tag) || busy())
+}
+
+/// The tag `snap.NAME.APP`, or one with a word behind it, of a service of an active snap.
+fn is_service(world: &World, tag: &str) -> bool {
     let mut parts = tag.split('.').skip(1);
     let (Some(snap), Some(app)) = (parts.next(), parts.next()) else {
         return false;
     };
-    let busy = || {
-        let mut live = world.changes.values().filter(|change| !change.is_ready());
-        live.any(|change| change.snaps.iter().any(|name| name == snap))
-    };
-    let is_service = world.snap(snap).is_some_and(|record| {
+    world.snap(snap).is_some_and(|record| {
         let info = record.info();
         record.active && info.is_some_and(|info| info.services().any(|service| service.name == app))
-    });
-    agent_runs && (is_service || busy())
+    })
 }
 
 /// The group `snap.NAME.APP` of an app that is no service: who started it ends it.

@@ -92,7 +92,7 @@ impl Services {
         &self.around.launcher
     }
 
-    /// The owner in the mark of processes without control groups.
+    /// The owner in the mark of processes.
     pub fn process_owner(&self) -> String {
         self.around.owner()
     }
@@ -341,10 +341,8 @@ impl Services {
 
 /// Ends what still lives in the groups of services and hooks, or with the agent's mark. Apps that people started go on.
 fn end_leftovers(tree: Option<&Tree>, owner: &str, world: &World) {
-    let Some(tree) = tree else {
-        process::end_leftovers(owner);
-        return;
-    };
+    process::end_leftovers(owner);
+    let Some(tree) = tree else { return };
     let of_the_agent = |name: &String| !inspect::is_started_by_people(world, name);
     for name in tree.names().into_iter().filter(of_the_agent) {
         if let Ok(group) = tree.group(&name) {

@@ -124,8 +124,9 @@ impl Settings {
     }
 
     fn hook_job(&self, snap: &SnapName, hook: &str, cookie: &str) -> std::io::Result<Job> {
+        let name = tag_of_hook(snap, hook);
         let group = match self.services.groups() {
-            Some(tree) => Some(tree.group(&tag_of_hook(snap, hook))?),
+            Some(tree) => Some(tree.group(&name)?),
             None => None,
         };
         Ok(Job {
@@ -146,6 +147,7 @@ impl Settings {
             cwd: "/".into(),
             group,
             owner: self.services.process_owner(),
+            name,
             passed: Vec::new(),
         })
     }

@@ -26,6 +26,8 @@ pub enum Repair {
     Mount { file: PathBuf, target: PathBuf },
     /// Unmounts, and removes the mount point.
     Unmount(PathBuf),
+    /// Unmounts what was mounted over a mount of the same file.
+    ThinOut(PathBuf),
     /// Points a link.
     Link { link: PathBuf, target: PathBuf },
     /// Writes a wrapper.
@@ -42,6 +44,15 @@ impl Repair {
     /// It mounts a snap.
     pub fn mounts(&self) -> bool {
         matches!(self, Self::Mount { .. })
+    }
+
+    /// Which letter of the reliability invariant is broken: something happened twice, or it is not as the store says.
+    pub fn rule(&self) -> char {
+        if matches!(self, Self::ThinOut(_)) {
+            'e'
+        } else {
+            'c'
+        }
     }
 
     /// It removes something that the store does not know.
@@ -88,6 +99,7 @@ impl Snaps {
                 }
                 Ok(())
             }
+            Repair::ThinOut(target) => self.mounts.thin_out(target).map_err(|error| error.to_string()),
             Repair::Link { link, target } => {
                 disk(fs::make_dir(link.parent().unwrap_or(Path::new("/")), 0o755))?;
                 disk(fs::link_atomic(target, link))
@@ -161,6 +173,12 @@ impl Snaps {
                 found.push(Discrepancy {
                     what: format!("snap {:?} ({number}) is not mounted", name.as_str()),
                     repair: Repair::Mount { file, target },
+                });
+            }
+            Ok(State::Mounted(_)) if self.mounts.depth(&target).is_ok_and(|depth| depth > 1) => {
+                found.push(Discrepancy {
+                    what: format!("snap {:?} ({number}) is mounted twice", name.as_str()),
+                    repair: Repair::ThinOut(target),
                 });
             }
             Ok(_) => {}

@@ -230,6 +230,7 @@ impl Unit {
                 .map(|tree| tree.group(&tag))
                 .transpose()?,
             owner: self.around.owner(),
+            name: tag,
             passed: Vec::new(),
         })
     }
