@@ -57,6 +57,7 @@ fn nothing_installed() {
     let (code, _, stderr) = snap.run(&words("remove nosuch"));
     assert_eq!(code, 0);
     assert_eq!(one_line(&stderr), "snap \"nosuch\" is not installed");
+    // Words of the command's own, for an empty list from a daemon that had no warnings before (v2, section 3, "Warnings").
     assert_eq!(snap.good("warnings"), "No warnings.\n");
     let interface = snap.good("interface gpio");
     assert!(interface.starts_with("name:    gpio\n"), "{interface}");
@@ -88,20 +89,40 @@ fn install_and_remove() {
     let tasks = snap.good("tasks --last=install");
     let summaries: Vec<String> = rows(&tasks)[1..].to_vec();
     assert!(summaries.iter().all(|row| row.starts_with("Done ")), "{tasks}");
-    assert_eq!(summaries.len(), 13, "{tasks}");
-    assert!(
-        summaries[0].ends_with("Ensure prerequisites for \"lights\" are available"),
-        "{tasks}"
-    );
-    assert!(
-        summaries
-            .iter()
-            .any(|row| row.ends_with("Mount snap \"lights\" (unset)")),
-        "{tasks}"
-    );
+    // contract: v2, section 6: these summaries in this order; "(unset)" for a file without assertions
+    let expected = [
+        "Ensure prerequisites for \"lights\" are available",
+        "Prepare snap \"UPLOAD\" (unset)",
+        "Mount snap \"lights\" (unset)",
+        "Copy snap \"lights\" data",
+        "Setup snap \"lights\" (unset) security profiles",
+        "Make snap \"lights\" (unset) available to the system",
+        "Automatically connect eligible plugs and slots of snap \"lights\"",
+        "Set automatic aliases for snap \"lights\"",
+        "Setup snap \"lights\" aliases",
+        "Run install hook of \"lights\" snap if present",
+        "Start snap \"lights\" (unset) services",
+        "Run configure hook of \"lights\" snap if present",
+        "Run health check of \"lights\" snap",
+    ];
+    assert_eq!(summaries.len(), expected.len(), "{tasks}");
+    let uploads = snap.path("var/lib/snapd/snaps").display().to_string();
+    for (row, summary) in summaries.iter().zip(expected) {
+        match summary.split_once("UPLOAD") {
+            Some((before, after)) => {
+                assert!(
+                    row.contains(&format!("{before}{uploads}/")) && row.ends_with(after),
+                    "{row}"
+                );
+            }
+            None => assert!(row.ends_with(&format!(" {summary}")), "{row}"),
+        }
+    }
+    // contract: v2, section 3, "Sideload": the summary has the field snap-path, which the command fills with the name that
+    // it was given
     let changes = snap.good("changes");
     assert!(
-        rows(&changes)[2].contains("Install \"lights\" snap from file \"/"),
+        rows(&changes)[2].ends_with(&format!(" Install \"lights\" snap from file \"{app}\"")),
         "{changes}"
     );
     assert!(snap.good("changes lights").contains("Install \"lights\""));
@@ -136,9 +157,13 @@ fn install_and_remove() {
 
     let (base, app) = (snap.pack("snug", &[("meta/snap.yaml", BASE)]), snap.app());
     let both = snap.good(&format!("install --dangerous {base} {app}"));
-    assert_eq!(rows(&both), ["lights 1.2 installed", "snug 1 installed"]);
-    let removed = snap.good("remove lights snug");
-    assert_eq!(rows(&removed), ["lights removed", "snug removed"]);
+    // The command asks for the list of both and prints it as it comes: the contract gives it no order.
+    let mut both = rows(&both);
+    both.sort();
+    assert_eq!(both, ["lights 1.2 installed", "snug 1 installed"]);
+    // contract: v2, section 3, "POST /v2/snaps": the change's snap-names are those of the request, in its order
+    let removed = snap.good("remove snug lights");
+    assert_eq!(rows(&removed), ["snug removed", "lights removed"]);
 }
 
 #[test]
@@ -208,7 +233,15 @@ fn connect_and_disconnect() {
         "connect lights:led bench-pi:nosuch",
         "error: snap \"bench-pi\" has no slot named \"nosuch\"",
     );
-    snap.refused("connect nosuch:led bench-pi:pin-13", "error: snap \"nosuch\"");
+    // Both snaps are looked for before their plugs and slots (snapd 2.57, the handler of POST /v2/interfaces).
+    snap.refused(
+        "connect nosuch:led bench-pi:pin-13",
+        "error: snap \"nosuch\" is not installed",
+    );
+    snap.refused(
+        "connect lights:nosuch nosuch:pin-13",
+        "error: snap \"nosuch\" is not installed",
+    );
 
     assert_eq!(snap.good("disconnect lights:led bench-pi:pin-13"), "");
     assert_eq!(snap.good("connections"), "");

@@ -62,9 +62,25 @@ fn exactly_one<'a>(plugs: &'a [Named], slots: &'a [Named]) -> Result<(&'a Named,
     }
 }
 
+/// The snaps of both ends are there: looked for before anything else of the ends (as snapd 2.57 does). An empty name is
+/// for what resolves the ends.
+fn check_installed(view: &Repository, ends: [&Named; 2]) -> Result<(), Fault> {
+    let missing = |named: &&&Named| {
+        !named.snap.is_empty()
+            && !view
+                .meant(&named.snap)
+                .is_some_and(|snap| view.is_installed(&snap) || view.system() == Some(&snap))
+    };
+    match ends.iter().find(missing) {
+        Some(named) => Err(Fault::bad(format!("snap {:?} is not installed", named.snap))),
+        None => Ok(()),
+    }
+}
+
 /// Connects one plug to one slot. What is connected already comes to a plan without tasks.
 pub fn connect(view: &Repository, plugs: &[Named], slots: &[Named], who: &Requester) -> Result<Plan, Fault> {
     let (plug, slot) = exactly_one(plugs, slots)?;
+    check_installed(view, [plug, slot])?;
     let (plug, slot) = resolve(view, plug, slot)?;
     policy::check_requester(who, &plug)?;
     let key = view.key(&plug, &slot);
@@ -222,6 +238,10 @@ pub fn disconnect(
     who: &Requester,
 ) -> Result<Plan, Fault> {
     let (plug, slot) = exactly_one(plugs, slots)?;
+    // What is remembered of a snap that went can still be forgotten.
+    if !forget {
+        check_installed(view, [plug, slot])?;
+    }
     let keys = to_disconnect(view, plug, slot, forget)?;
     if keys.is_empty() {
         return Err(Fault::new(ErrorKind::InterfacesUnchanged, "nothing to do"));

@@ -138,9 +138,14 @@ fn refused_connects() {
             SLOT,
             "snap \"keyboard-lights\" has no plug named \"nosuch\"",
         ),
-        (("nosuch", "x"), SLOT, "snap \"nosuch\" has no plug named \"x\""),
+        (("nosuch", "x"), SLOT, "snap \"nosuch\" is not installed"),
+        (
+            ("keyboard-lights", "nosuch"),
+            ("nosuch", "x"),
+            "snap \"nosuch\" is not installed",
+        ),
         (PLUG, ("pi", "nosuch"), "snap \"pi\" has no slot named \"nosuch\""),
-        (PLUG, ("nosuch", "x"), "snap \"nosuch\" has no slot named \"x\""),
+        (PLUG, ("nosuch", "x"), "snap \"nosuch\" is not installed"),
         (
             ("", ""),
             SLOT,
@@ -230,6 +235,7 @@ fn disconnects() {
             slot,
             "cannot disconnect keyboard-lights:capslock-led from pi:bcm-gpio-4, it is not connected",
         ),
+        (PLUG, ("nosuch", "x"), "snap \"nosuch\" is not installed"),
         (
             ("", ""),
             ("pi", "nosuch"),
