@@ -1,5 +1,5 @@
 //! R1: the agent is killed at each point of each task kind, in both directions, and everything must come out as the
-//! contract's rules say.
+//! contract's rules say. `PINION_CRASH_ONLY=KIND` leaves out the other kinds, to look at one closely.
 
 use crate::agent::{Agent, Faults, check, install_form};
 use crate::model;
@@ -15,8 +15,11 @@ use std::time::{Duration, Instant};
 /// Recovery within this time (R1).
 const RECOVERY: Duration = Duration::from_secs(5);
 
-/// How long a fault that should fire is waited for once the change is ready.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a change may take on a machine that has much else to do. Only a failure takes that long.
+const SLOW: Duration = Duration::from_secs(120);
+
+/// How long a fault that should fire is waited for once the change is ready. Only a failure takes that long.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Something that makes one change; together they have every kind of task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -316,20 +319,14 @@ impl Run<'_> {
                 if self.faults.contains(":pause") {
                     abort_in_the_pause(&client, id.as_deref().expect("a change"), root.path()).await;
                 }
-                let begin = Instant::now();
-                while begin.elapsed() < Duration::from_secs(10) && !agent.has_ended() {
-                    let looked: Result<Vec<Change>, _> = client.read("/v2/changes?select=in-progress").await;
-                    if looked.is_ok_and(|changes| changes.is_empty()) {
-                        break;
-                    }
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-                // A fault behind the last commit fires after the change is seen to be ready.
-                let begin = Instant::now();
-                while self.faults.contains("kill") && !agent.has_ended() && begin.elapsed() < PATIENCE {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
+                self.watch(&mut agent, &client).await;
                 killed |= agent.has_ended();
+                assert!(
+                    killed || id.is_some(),
+                    "{:?} {}: the request was refused",
+                    self.scenario,
+                    self.faults
+                );
                 agent.kill();
                 before
             }
@@ -369,6 +366,25 @@ impl Run<'_> {
             killed,
             recovery,
             probes: probes.lines().map(str::to_owned).collect(),
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Waits for the end of the agent, or of the change if no fault kills the agent. A fault behind the last commit
+    /// fires after the change is seen to be ready.
+    async fn watch(&self, agent: &mut Agent, client: &Client) {
+        let begin = Instant::now();
+        let mut ready: Option<Instant> = None;
+        while !agent.has_ended() && begin.elapsed() < SLOW {
+            if ready.is_none() {
+                let looked: Result<Vec<Change>, _> = client.read("/v2/changes?select=in-progress").await;
+                ready = looked.is_ok_and(|changes| changes.is_empty()).then(Instant::now);
+            }
+            if ready.is_some_and(|since| !self.faults.contains("kill") || since.elapsed() > PATIENCE) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }
@@ -433,7 +449,9 @@ async fn every_kind_survives_a_kill_at_every_boundary() {
     let mut slowest = Duration::ZERO;
     let mut runs = 0;
     let again = AGAIN.map(|(scenario, kind)| (kind.to_owned(), scenario));
-    for (kind, scenario) in first.into_iter().chain(again) {
+    let only = std::env::var("PINION_CRASH_ONLY").ok();
+    let all = first.into_iter().chain(again);
+    for (kind, scenario) in all.filter(|(kind, _)| only.as_ref().is_none_or(|only| only == kind)) {
         for point in POINTS {
             let faults = format!("{kind}:do-{point}:kill");
             let outcome = Run {
