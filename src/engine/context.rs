@@ -181,6 +181,15 @@ impl TaskContext {
         Ok(())
     }
 
+    /// Keeps a value with the task together with its next status: enough for what belongs to [`Self::with_commit`], and
+    /// without a commit of its own.
+    pub fn remember_with_commit(&self, key: &str, value: impl Serialize) -> Result<(), TaskError> {
+        let value = serde_json::to_value(value).map_err(|error| TaskError::new(error.to_string()))?;
+        let (change, task, key) = (self.change, self.task.id, key.to_owned());
+        self.with_commit(move |tx| keep(tx, change, task, key, value));
+        Ok(())
+    }
+
     /// Commits a mutation of the store at once, and keeps what it answers with the task: for what others must see
     /// before the effect begins. Done once: a later run gets the answer that was kept.
     pub fn commit_first<T: Serialize + DeserializeOwned + Send + 'static>(

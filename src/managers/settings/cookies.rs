@@ -32,7 +32,7 @@ fn base64url(bytes: &[u8]) -> String {
 
 impl Settings {
     /// The cookie of a snap, with its file: the one that it has, or a new one. The caller commits it
-    /// (`Tx::put_cookie`).
+    /// (`Tx::put_cookie`). The file needs no syncs: every start makes it equal to the store before anything reads it.
     pub(super) fn prepare_cookie(&self, world: &World, snap: &SnapName) -> Result<String, Fault> {
         let known = world
             .cookies
@@ -45,7 +45,7 @@ impl Settings {
             return Ok(cookie);
         }
         fs::make_dir(&self.dirs.cookies(), 0o700)
-            .and_then(|()| fs::write_atomic(&path, cookie.as_bytes(), 0o600))
+            .and_then(|()| fs::write_volatile(&path, cookie.as_bytes(), 0o600))
             .map_err(|error| Fault::internal(error.in_full()))?;
         Ok(cookie)
     }

@@ -217,7 +217,7 @@ impl RunHook {
     fn keep(task: &TaskContext, params: &HookParams, context: &HookContext) -> Result<(), TaskError> {
         if let Some((given, made)) = context.changed() {
             if task.memory::<Value>(BEFORE).is_none() {
-                task.remember(BEFORE, config::document(&task.world(), &params.snap))?;
+                task.remember_with_commit(BEFORE, config::document(&task.world(), &params.snap))?;
             }
             let snap = params.snap.clone();
             // A service may have set something while the hook ran.
@@ -243,7 +243,7 @@ impl RunHook {
         }
         let attributes = context.attributes();
         if !attributes.is_empty() {
-            task.remember(SET_BY_HOOK, attributes)?;
+            task.remember_with_commit(SET_BY_HOOK, attributes)?;
         }
         task.inject(context.queued());
         Ok(())
