@@ -6,13 +6,14 @@ mod house;
 mod logging;
 
 use crate::access::Policy;
-use crate::api::server;
+use crate::api::{server, v2};
 use crate::config::settings::{self, Settings, SettingsError};
 use crate::domain::Dirs;
 use crate::domain::requester::Transport;
 use crate::drivers::clock::Clock;
 use crate::drivers::fs::{self, FileError, Named};
 use crate::drivers::sockets::{self, SocketError};
+use crate::managers::system::Maintenance;
 use crate::store::{Store, StoreError};
 pub use board::{check as check_board, make_gadget, probe as probe_board};
 pub use check::check;
@@ -150,6 +151,8 @@ async fn run(options: &Options) -> Result<(), StartError> {
     let (stopper, stop) = watch::channel(false);
 
     house.reconcile(opened.restored, RECONCILE_PATIENCE).await;
+    // From now on the agent answers for itself.
+    fs::remove_file(&dirs.maintenance())?;
     house.engine.resume().await?;
     let engine = tokio::spawn(Arc::clone(&house.engine).run());
     house.seed().await;
@@ -170,6 +173,8 @@ async fn run(options: &Options) -> Result<(), StartError> {
     wait_for_end().await?;
     log::info!("ending");
     notify(sd_notify::NotifyState::Stopping);
+    house.managers.system.begin_maintenance(Maintenance::Restarting);
+    announce(&dirs, Maintenance::Restarting);
     heart.abort();
     backups.abort();
     // A receiver that is gone has ended already.
@@ -184,6 +189,16 @@ async fn run(options: &Options) -> Result<(), StartError> {
     }
     house.leave().await;
     Ok(())
+}
+
+/// Says to clients why nobody will answer for a while (contract: v2, section 1).
+fn announce(dirs: &Dirs, maintenance: Maintenance) {
+    let path = dirs.maintenance();
+    let said = v2::maintenance_file(maintenance);
+    let written = fs::make_dir(&dirs.snapd(), 0o755).and_then(|()| fs::write_atomic(&path, &said, 0o644));
+    if let Err(error) = written {
+        log::warn!("clients are not told of the end: {}", error.in_full());
+    }
 }
 
 /// Tells systemd, where there is one.
@@ -246,8 +261,10 @@ impl House {
     fn policy(&self) -> Policy {
         let settings = Arc::clone(&self.managers.settings);
         let user = nix::unistd::geteuid().as_raw();
+        let interfaces = Arc::clone(&self.managers.interfaces);
         Policy::new(user, self.has_cgroups(), move |cookie| {
             settings.cookie_owner(cookie)
         })
+        .with_plugs(move |snap, interface| interfaces.has_plug(snap, interface))
     }
 }

@@ -24,17 +24,20 @@ pub enum Access {
     OpenOrSnap,
     /// Authenticated, and a proven snap on the socket for snaps, for its own part.
     AuthenticatedOrSnap,
+    /// Open, and a proven snap on the socket for snaps that has a connected plug of one of these interfaces.
+    OpenOrPlug(&'static [&'static str]),
 }
 
 impl Access {
     /// Every class, for tables.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Open,
         Self::Authenticated,
         Self::Root,
         Self::SnapOnly,
         Self::OpenOrSnap,
         Self::AuthenticatedOrSnap,
+        Self::OpenOrPlug(&[]),
     ];
 }
 
@@ -61,6 +64,9 @@ pub struct Peer {
 /// Finds the snap that a cookie was given to.
 pub type CookieOwner = Arc<dyn Fn(&str) -> Option<SnapName> + Send + Sync>;
 
+/// Whether a snap has a connected plug of an interface.
+pub type HasPlug = Arc<dyn Fn(&SnapName, &str) -> bool + Send + Sync>;
+
 /// How this agent recognises people and snaps.
 #[derive(Clone)]
 pub struct Policy {
@@ -69,6 +75,7 @@ pub struct Policy {
     /// Apps live in control groups of their own, so a snap can be known by its process.
     cgroups: bool,
     cookies: CookieOwner,
+    plugs: HasPlug,
 }
 
 impl Policy {
@@ -83,7 +90,22 @@ impl Policy {
             agent,
             cgroups,
             cookies: Arc::new(cookies),
+            plugs: Arc::new(|_, _| false),
         }
+    }
+
+    /// The same, with what is known of connections.
+    pub fn with_plugs(mut self, has_plug: impl Fn(&SnapName, &str) -> bool + Send + Sync + 'static) -> Self {
+        self.plugs = Arc::new(has_plug);
+        self
+    }
+
+    /// The interfaces of the list of which a snap has a connected plug.
+    pub fn plugs_of(&self, snap: &SnapName, interfaces: &[&'static str]) -> Vec<&'static str> {
+        let connected = interfaces
+            .iter()
+            .filter(|interface| (self.plugs)(snap, interface));
+        connected.copied().collect()
     }
 
     /// The user that the agent runs as.
@@ -134,13 +156,18 @@ impl Policy {
     }
 
     /// Whether the class lets the requester in, by the contract's order: the way first, then the credentials.
-    pub fn permit(access: Access, who: &Requester) -> Result<(), Denied> {
+    pub fn permit(&self, access: Access, who: &Requester) -> Result<(), Denied> {
         let snap = who.transport == Transport::SnapSocket;
         let needed = match access {
             Access::SnapOnly if snap && who.uid.is_some() => return Ok(()),
             Access::OpenOrSnap | Access::AuthenticatedOrSnap if snap && who.snap.is_some() => return Ok(()),
+            Access::OpenOrPlug(interfaces) if snap => {
+                let known = who.snap.as_ref();
+                let has = known.is_some_and(|snap| !self.plugs_of(snap, interfaces).is_empty());
+                return if has { Ok(()) } else { Err(Denied::Forbidden) };
+            }
             Access::SnapOnly => return Err(Denied::Forbidden),
-            Access::Open | Access::OpenOrSnap => Role::Viewer,
+            Access::Open | Access::OpenOrSnap | Access::OpenOrPlug(_) => Role::Viewer,
             Access::Authenticated | Access::AuthenticatedOrSnap => Role::Operator,
             Access::Root => Role::Admin,
         };

@@ -44,6 +44,11 @@ impl Process {
         self.pid
     }
 
+    /// The file of its program; `None` when it is gone or another user's.
+    pub fn program(&self) -> Option<std::path::PathBuf> {
+        std::fs::read_link(format!("/proc/{}/exe", self.pid)).ok()
+    }
+
     /// The snap by whose control group it is known; `None` when it is in none or is gone.
     pub fn snap(&self) -> Option<SnapName> {
         let found = SnapName::of_cgroups(&read(self.pid, "cgroup")?);

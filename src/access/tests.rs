@@ -77,11 +77,30 @@ fn the_table_of_classes() {
         (Access::SnapOnly, [out, out, out, ok, ok, out]),
         (Access::OpenOrSnap, [ok, ok, out, out, ok, out]),
         (Access::AuthenticatedOrSnap, [ok, login, out, out, ok, out]),
+        (Access::OpenOrPlug(&[]), [ok, ok, out, out, out, out]),
     ];
     assert_eq!(table.map(|(class, _)| class), Access::ALL);
     for (class, answers) in table {
         for (who, answer) in requesters.iter().zip(answers) {
-            assert_eq!(Policy::permit(class, who), answer, "{class:?} for {who:?}");
+            assert_eq!(policy.permit(class, who), answer, "{class:?} for {who:?}");
         }
+    }
+}
+
+#[test]
+fn a_connected_plug_opens_a_route_to_its_snap() {
+    let policy = policy(0, false).with_plugs(|snap, interface| *snap == "web" && interface == "observe");
+    let snap = policy.identify(&peer(Transport::SnapSocket, Some(0)), Some("secret"));
+    let unknown = policy.identify(&peer(Transport::SnapSocket, Some(0)), None);
+    for (interfaces, answer) in [
+        (&["observe"] as &[_], Ok(())),
+        (&["other", "observe"], Ok(())),
+        (&["other"], Err(Denied::Forbidden)),
+    ] {
+        assert_eq!(policy.permit(Access::OpenOrPlug(interfaces), &snap), answer);
+        assert_eq!(
+            policy.permit(Access::OpenOrPlug(interfaces), &unknown),
+            Err(Denied::Forbidden)
+        );
     }
 }

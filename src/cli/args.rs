@@ -114,6 +114,31 @@ pub enum Ask {
         all: bool,
     },
     Okay,
+    Aliases {
+        snap: Option<String>,
+    },
+    Alias {
+        command: String,
+        alias: String,
+        wait: Waiting,
+    },
+    Unalias {
+        name: String,
+        wait: Waiting,
+    },
+    Prefer {
+        snap: String,
+        wait: Waiting,
+    },
+    Notices {
+        kinds: Option<String>,
+        after: Option<String>,
+        wait: Option<String>,
+    },
+    Debug {
+        what: String,
+        text: Option<String>,
+    },
     Board {
         watch: bool,
     },

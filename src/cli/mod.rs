@@ -20,7 +20,7 @@ mod words;
 use crate::client::Client;
 use crate::domain::Dirs;
 use args::{Ask, Common};
-use commands::{changes, connections, hardware, services, snaps, system};
+use commands::{aliases, changes, connections, hardware, services, snaps, system};
 use serde_json::json;
 use session::{Failure, Outcome, Session};
 use std::io::Write;
@@ -155,6 +155,14 @@ async fn dispatch(session: &Session, command: &Ask) -> Outcome {
         Ask::Abort { which } => changes::abort(session, which).await,
         Ask::Warnings { all } => system::warnings(session, *all).await,
         Ask::Okay => system::okay(session).await,
+        Ask::Aliases { snap } => aliases::list(session, snap.as_deref()).await,
+        Ask::Alias { command, alias, wait } => aliases::alias(session, command, alias, wait.no_wait).await,
+        Ask::Unalias { name, wait } => aliases::unalias(session, name, wait.no_wait).await,
+        Ask::Prefer { snap, wait } => aliases::prefer(session, snap, wait.no_wait).await,
+        Ask::Notices { kinds, after, wait } => {
+            system::notices(session, kinds.as_deref(), after.as_deref(), wait.as_deref()).await
+        }
+        Ask::Debug { what, text } => system::debug(session, what, text.as_deref()).await,
         Ask::Board { watch } => hardware::board(session, *watch).await,
         Ask::Line(args) => hardware::line(session, args).await,
         Ask::Led(args) => hardware::led(session, args).await,

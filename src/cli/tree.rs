@@ -248,6 +248,71 @@ const COMMANDS: &[Spec] = &[
     Spec::new("okay", "Show the warnings that wait and acknowledge them", |_| {
         Ask::Okay.into()
     }),
+    Spec::new("aliases", "List aliases", |found| {
+        let snap = found.text("SNAP");
+        Ask::Aliases { snap }.into()
+    })
+    .takes(&[maybe("SNAP", "Only those of a snap")]),
+    Spec::new("alias", "Give a command of a snap another name", |found| {
+        Ask::Alias {
+            command: found.one("SNAP.APP"),
+            alias: found.one("ALIAS"),
+            wait: waiting(found),
+        }
+        .into()
+    })
+    .takes(&[one("SNAP.APP", ""), one("ALIAS", ""), NO_WAIT]),
+    Spec::new("unalias", "Take an alias away, or all of a snap", |found| {
+        Ask::Unalias {
+            name: found.one("ALIAS|SNAP"),
+            wait: waiting(found),
+        }
+        .into()
+    })
+    .takes(&[one("ALIAS|SNAP", ""), NO_WAIT]),
+    Spec::new(
+        "prefer",
+        "Use the aliases that a snap declares, whatever others have",
+        |found| {
+            Ask::Prefer {
+                snap: found.one("SNAP"),
+                wait: waiting(found),
+            }
+            .into()
+        },
+    )
+    .takes(&[one("SNAP", ""), NO_WAIT]),
+    Spec::new("notices", "List what has moved lately", |found| {
+        Ask::Notices {
+            kinds: found.text("--types"),
+            after: found.text("--after"),
+            wait: found.text("--wait"),
+        }
+        .into()
+    })
+    .takes(&[
+        option("--types", "TYPE,…", "Only of these types: change-update, …"),
+        option("--after", "TIME", "Only what came after this time"),
+        option("--wait", "TIME", "Wait so long for one, as in 30s"),
+    ]),
+    Spec::new("debug", "Look into the agent, or try things out", |found| {
+        Ask::Debug {
+            what: found.one("WHAT"),
+            text: found.text("TEXT"),
+        }
+        .into()
+    })
+    .takes(&[
+        one("WHAT", "").one_of(&[
+            "features",
+            "seeding",
+            "stacktraces",
+            "prune",
+            "add-warning",
+            "unshow-warnings",
+        ]),
+        maybe("TEXT", "Of the warning to add"),
+    ]),
     Spec::new(
         "board",
         "Draw the board: header, lines, LEDs, who holds them; probe it, or check a board file",

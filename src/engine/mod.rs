@@ -139,8 +139,7 @@ impl Engine {
                 summary: plan.summary,
                 spawn: now,
                 ready: None,
-                // A change that has nothing to do is done (observed: connect of what is connected).
-                status: plan.tasks.is_empty().then_some(TaskStatus::Done),
+                status: None,
                 data: plan.data,
                 snaps: plan.snaps,
                 requester: plan.requester,
@@ -149,6 +148,8 @@ impl Engine {
             };
             // The notice of a new change comes before its first task moves.
             note_status(tx, &mut change)?;
+            // A change that has nothing to do is done (observed: connect of what is connected).
+            change.status = change.tasks.is_empty().then_some(TaskStatus::Done);
             let can_undo = |kind: &str| registry.can_undo(kind);
             let started = order::start_runnable(&mut change, now, &can_undo);
             settle(tx, &mut change)?;
@@ -255,6 +256,17 @@ impl Engine {
     /// Waits until any change moved.
     pub async fn wait_any_move(&self) {
         self.moved.notified().await;
+    }
+
+    /// Forgets what is old enough to be forgotten, as the end of every change does.
+    pub async fn prune(&self) -> Result<(), StoreError> {
+        let history = self.history;
+        self.store
+            .commit_async(move |tx| {
+                tx.prune(prune_before(tx.now(), history), history.changes)
+                    .map(drop)
+            })
+            .await
     }
 
     /// Whether the runner takes tasks and the store's writer answers; the watchdog is fed by it (R16).

@@ -1,9 +1,12 @@
 //! Reading the whole state into memory at start.
 
+use super::tx::LAST_NOTICE;
 use super::world::READY_IN_MEMORY;
 use super::{Counters, StoreError, World};
 use crate::domain::record::{Health, LedSetting, LineSetting, Notice, Warning};
-use crate::domain::{Change, ChangeId, ConnectionRecord, Revision, SnapName, SnapRecord, Task, json};
+use crate::domain::{
+    Change, ChangeId, ConnectionRecord, Revision, SnapName, SnapRecord, Task, Timestamp, json,
+};
 use rusqlite::Connection;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -87,17 +90,19 @@ fn changes(connection: &Connection) -> Result<(BTreeMap<ChangeId, Arc<Change>>, 
     Ok((all, more))
 }
 
-fn counters(connection: &Connection) -> Result<Counters, StoreError> {
+fn counters(connection: &Connection) -> Result<(Counters, Option<Timestamp>), StoreError> {
     let meta: BTreeMap<String, String> = pairs(connection, "SELECT key, value FROM meta")?
         .into_iter()
         .collect();
+    let last_notice = meta.get(LAST_NOTICE).and_then(|text| text.parse().ok());
     let number = |key: &str| meta.get(key).and_then(|text| text.parse().ok()).unwrap_or(0);
-    Ok(Counters {
+    let counters = Counters {
         change: number("last-change-id"),
         task: number("last-task-id"),
         lane: number("last-lane-id"),
         notice: number("last-notice-id"),
-    })
+    };
+    Ok((counters, last_notice.map(Timestamp)))
 }
 
 /// The state that the database holds.
@@ -116,6 +121,7 @@ pub fn world(connection: &Connection) -> Result<World, StoreError> {
     for (cookie, snap) in pairs(connection, "SELECT cookie, snap FROM cookies")? {
         cookies.insert(cookie, name(&snap)?);
     }
+    let (counters, last_notice) = counters(connection)?;
     let (changes, has_history) = changes(connection)?;
     Ok(World {
         snaps: Arc::new(
@@ -140,7 +146,12 @@ pub fn world(connection: &Connection) -> Result<World, StoreError> {
                 .map(|warning| (warning.message.clone(), Arc::new(warning)))
                 .collect(),
         ),
-        last_notice: notices.iter().map(|notice| notice.last_repeated).max(),
+        // A database of an older release has only the notices themselves.
+        last_notice: notices
+            .iter()
+            .map(|notice| notice.last_repeated)
+            .max()
+            .max(last_notice),
         notices: Arc::new(
             notices
                 .into_iter()
@@ -158,7 +169,7 @@ pub fn world(connection: &Connection) -> Result<World, StoreError> {
                 .map(|led| (led.led.clone(), Arc::new(led)))
                 .collect(),
         ),
-        counters: counters(connection)?,
+        counters,
         has_history,
     })
 }

@@ -15,6 +15,10 @@ const WARNING_REPEAT: i64 = 24 * 3600;
 const WARNING_EXPIRE: i64 = 28 * 24 * 3600;
 /// A notice is forgotten this many seconds after it last occurred (contract: 7 days).
 pub const NOTICE_EXPIRE: i64 = 7 * 24 * 3600;
+/// The newest time stamp of a notice, which outlives the notice.
+pub(super) const LAST_NOTICE: &str = "last-notice-timestamp";
+/// How many notices are kept; the oldest go first.
+const NOTICES: usize = 5_000;
 /// How many rows the audit table keeps (decision 22: bounded).
 const AUDIT_ROWS: i64 = 10_000;
 
@@ -296,6 +300,18 @@ impl<'a> Tx<'a> {
         Ok(count)
     }
 
+    /// Makes every warning pending again, for those who try things out.
+    pub fn unshow_warnings(&mut self) -> Result<(), StoreError> {
+        let shown: Vec<Arc<Warning>> = self.world.warnings.values().cloned().collect();
+        for warning in shown.iter().filter(|warning| warning.last_shown.is_some()) {
+            self.put_warning(Warning {
+                last_shown: None,
+                ..Warning::clone(warning)
+            })?;
+        }
+        Ok(())
+    }
+
     /// Records that something happened; the same `(user, kind, key)` is counted up instead of added.
     pub fn add_notice(
         &mut self,
@@ -310,6 +326,7 @@ impl<'a> Tx<'a> {
             _ => self.now,
         };
         self.world.last_notice = Some(moment);
+        self.put_meta(LAST_NOTICE, moment.0)?;
         let known = self
             .world
             .notices
@@ -478,13 +495,18 @@ impl<'a> Tx<'a> {
             self.execute("DELETE FROM warnings WHERE message = ?1", [&message])?;
             map!(self.warnings).remove(&message);
         }
-        let stale: Vec<u64> = self
-            .world
-            .notices
-            .values()
-            .filter(|notice| notice.last_occurred.plus_seconds(NOTICE_EXPIRE) < now)
-            .map(|notice| notice.id)
-            .collect();
+        let mut kept: Vec<(Timestamp, u64)> = Vec::new();
+        let mut stale: Vec<u64> = Vec::new();
+        for notice in self.world.notices.values() {
+            if notice.last_occurred.plus_seconds(NOTICE_EXPIRE) < now {
+                stale.push(notice.id);
+            } else {
+                kept.push((notice.last_occurred, notice.id));
+            }
+        }
+        kept.sort_unstable();
+        let surplus = kept.len().saturating_sub(NOTICES);
+        stale.extend(kept.into_iter().take(surplus).map(|(_, id)| id));
         for id in stale {
             self.execute("DELETE FROM notices WHERE id = ?1", [id.cast_signed()])?;
             map!(self.notices).remove(&id);

@@ -8,6 +8,7 @@ mod recovery;
 mod services;
 mod snap_aliases;
 mod snap_cli;
+mod snap_debug;
 mod snap_revisions;
 mod supply_chain;
 mod support;

@@ -17,9 +17,11 @@ enum Class {
     /// Ours (issue): a snap sees its own part on the socket for snaps.
     OpenOrSnap,
     AuthenticatedOrSnap,
+    /// contract: v2-newer, section 6: a snap with a connected plug of a certain interface, which those here have not.
+    OpenOrPlug,
 }
 
-use Class::{Authenticated, AuthenticatedOrSnap, Open, OpenOrSnap, Root, Snap};
+use Class::{Authenticated, AuthenticatedOrSnap, Open, OpenOrPlug, OpenOrSnap, Root, Snap};
 
 /// contract: v2, section 2 (GET, POST, PUT); ours by decisions 5 and 12. A route that is not here fails the walk.
 const CONTRACT: &[(&str, [Option<Class>; 3])] = &[
@@ -28,25 +30,29 @@ const CONTRACT: &[(&str, [Option<Class>; 3])] = &[
     ("/v2/find", [Some(Open), None, None]),
     ("/v2/sections", [Some(Open), None, None]),
     ("/v2/openapi.json", [Some(Open), None, None]),
-    ("/v2/snaps", [Some(Open), Some(Authenticated), None]),
-    ("/v2/snaps/{name}", [Some(Open), Some(Authenticated), None]),
+    ("/v2/snaps", [Some(OpenOrPlug), Some(Authenticated), None]),
+    ("/v2/snaps/{name}", [Some(OpenOrPlug), Some(Authenticated), None]),
     ("/v2/snaps/{name}/file", [Some(Open), None, None]),
     (
         "/v2/snaps/{name}/conf",
         [Some(Authenticated), None, Some(Authenticated)],
     ),
-    ("/v2/icons/{name}/icon", [Some(Open), None, None]),
+    ("/v2/icons/{name}/icon", [Some(OpenOrPlug), None, None]),
     ("/v2/interfaces", [Some(Open), Some(Authenticated), None]),
     ("/v2/connections", [Some(Open), None, None]),
-    ("/v2/changes", [Some(Open), None, None]),
-    ("/v2/changes/{id}", [Some(Open), Some(Authenticated), None]),
+    ("/v2/changes", [Some(OpenOrPlug), None, None]),
+    ("/v2/changes/{id}", [Some(OpenOrPlug), Some(Authenticated), None]),
     ("/v2/snapctl", [None, Some(Snap), None]),
     ("/v2/aliases", [Some(Open), Some(Authenticated), None]),
     ("/v2/apps", [Some(Open), Some(Authenticated), None]),
     ("/v2/logs", [Some(Authenticated), None, None]),
     ("/v2/warnings", [Some(Open), Some(Authenticated), None]),
-    ("/v2/notices", [Some(Open), None, None]),
-    ("/v2/notices/{id}", [Some(Open), None, None]),
+    ("/v2/notices", [Some(OpenOrPlug), Some(Open), None]),
+    ("/v2/notices/{id}", [Some(OpenOrPlug), None, None]),
+    ("/v2/snapshots", [Some(Open), Some(Authenticated), None]),
+    ("/v2/quotas", [Some(Open), Some(Root), None]),
+    ("/v2/validation-sets", [Some(Authenticated), None, None]),
+    ("/v2/systems", [Some(Authenticated), Some(Root), None]),
     ("/v2/debug", [Some(Open), Some(Root), None]),
     ("/v2/model", [Some(Open), Some(Root), None]),
     ("/v2/model/serial", [Some(Open), Some(Root), None]),
@@ -80,7 +86,7 @@ enum Who {
 fn refusal(class: Class, who: Who) -> Option<u16> {
     match (who, class) {
         (Who::Own, Snap) | (Who::Other, Snap | Root) => Some(403),
-        (Who::Own, _) | (Who::Other, Open | OpenOrSnap) => None,
+        (Who::Own, _) | (Who::Other, Open | OpenOrSnap | OpenOrPlug) => None,
         (Who::Other, Authenticated | AuthenticatedOrSnap) => Some(401),
         (Who::Stranger, Snap) | (Who::Snap, Snap | OpenOrSnap | AuthenticatedOrSnap) => None,
         (Who::Stranger | Who::Snap, _) => Some(403),
@@ -233,6 +239,7 @@ fn access_of_snaps() {
         user: None,
         cookie: Some(&cookie),
         group: own_group.as_deref(),
+        program: None,
     };
     check(Who::Snap, &ask_as(victim, &daemon.snap_socket(), &asked));
     check(Who::Own, &ask_as(victim, &daemon.socket(), &asked));

@@ -162,6 +162,9 @@ fn the_end_is_graceful() {
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     let answer = waiting.join().unwrap();
     assert_eq!((answer.status, answer.message()), (500, "request canceled"));
+    // contract: v2, section 1
+    let maintenance = serde_json::json!({"kind": "daemon-restart", "message": "daemon is restarting"});
+    assert_eq!(answer.body["maintenance"], maintenance);
     let mut rest = String::new();
     events.read_to_string(&mut rest).unwrap();
     assert!(

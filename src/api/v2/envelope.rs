@@ -110,6 +110,12 @@ impl From<Maintenance> for MaintenanceBody {
     }
 }
 
+/// What stands in the file that clients read while nobody answers: the object alone.
+pub fn maintenance_file(maintenance: Maintenance) -> Vec<u8> {
+    // Plain texts are always written.
+    serde_json::to_vec(&MaintenanceBody::from(maintenance)).unwrap_or_default()
+}
+
 /// Status and kind of each error. No wildcard: a new kind must choose.
 pub fn code(kind: ErrorKind) -> (StatusCode, Option<&'static str>) {
     use StatusCode as S;

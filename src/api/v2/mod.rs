@@ -13,6 +13,7 @@ mod find;
 mod hardware;
 mod interfaces;
 pub mod multipart;
+mod nothing;
 mod notices;
 mod openapi;
 mod path;
@@ -43,7 +44,7 @@ use tokio::sync::watch;
 use tower_service::Service;
 
 pub use call::Call;
-pub use envelope::Reply;
+pub use envelope::{Reply, maintenance_file};
 pub use query::Query;
 pub use routes::{Handler, ROUTES, Route, Verb};
 
@@ -157,7 +158,7 @@ impl Room {
             .get(COOKIE_HEADER)
             .and_then(|value| value.to_str().ok());
         let who = self.policy.identify(&peer, cookie);
-        Policy::permit(verb.access, &who).map_err(|reason| {
+        self.policy.permit(verb.access, &who).map_err(|reason| {
             denied(match reason {
                 Denied::Unauthorized => ErrorKind::Unauthorized,
                 Denied::Forbidden => ErrorKind::Forbidden,

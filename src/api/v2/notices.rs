@@ -1,15 +1,32 @@
 //! `/v2/notices` (contract: v2-newer, section 1; decision 39).
 
 use super::{Call, Reply};
+use crate::access::Process;
 use crate::domain::duration;
 use crate::domain::record::Notice;
 use crate::domain::requester::Role;
-use crate::domain::{ErrorKind, Fault, Timestamp};
-use crate::managers::changes::{Audience, NoticeFilter};
-use serde::Serialize;
+use crate::domain::{ErrorKind, Fault, SnapName, Timestamp};
+use crate::managers::changes::{Audience, NoticeFilter, RUN_INHIBIT, is_notice_kind};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
+
+/// Which types a snap may read, by the interface of which it has a connected plug (contract: v2-newer, section 1).
+const READABLE: [(&str, &[&str]); 2] = [
+    (
+        "snap-refresh-observe",
+        &["change-update", "refresh-inhibit", "snap-run-inhibit"],
+    ),
+    (
+        "snap-interfaces-requests-control",
+        &["interfaces-requests-prompt", "interfaces-requests-rule-update"],
+    ),
+];
+
+/// The interfaces whose plugs open these routes.
+pub const INTERFACES: &[&str] = &[READABLE[0].0, READABLE[1].0];
 
 /// How long after its last occurrence a notice is told (contract: 7 days).
 const EXPIRE_AFTER: i64 = 7 * 24 * 3600;
@@ -53,7 +70,7 @@ impl<'a> From<&'a Notice> for NoticeBody<'a> {
 pub async fn list(call: Call) -> Result<Reply, Fault> {
     let filter = NoticeFilter {
         audience: audience(&call)?,
-        kinds: call.query.list("types"),
+        kinds: kinds(&call)?,
         keys: call.query.list("keys"),
         after: match call.query.text("after") {
             "" => None,
@@ -83,6 +100,33 @@ pub async fn list(call: Call) -> Result<Reply, Fault> {
     };
     let bodies: Vec<NoticeBody<'_>> = found.iter().map(|notice| (&**notice).into()).collect();
     Reply::of(&bodies)
+}
+
+/// The types that a snap may read; `None` for everybody else, who may read all.
+fn readable(call: &Call) -> Option<Vec<&'static str>> {
+    let snap = call.who.snap.as_ref()?;
+    let plugs = call.policy.plugs_of(snap, INTERFACES);
+    let mine = READABLE.iter().filter(|(interface, _)| plugs.contains(interface));
+    Some(mine.flat_map(|(_, kinds)| kinds.iter().copied()).collect())
+}
+
+/// The types that are asked for; of a snap that asks for none those that it may read.
+fn kinds(call: &Call) -> Result<Vec<String>, Fault> {
+    let asked = call.query.list("types");
+    let Some(readable) = readable(call) else {
+        return Ok(asked);
+    };
+    if asked.is_empty() {
+        return Ok(readable.into_iter().map(str::to_owned).collect());
+    }
+    let foreign = |kind: &String| is_notice_kind(kind) && !readable.contains(&kind.as_str());
+    if asked.iter().any(foreign) {
+        return Err(Fault::new(
+            ErrorKind::Forbidden,
+            "snap cannot access specified notice types",
+        ));
+    }
+    Ok(asked)
 }
 
 /// Whose notices are asked for: one's own, or those of others for admins who say so.
@@ -132,13 +176,78 @@ pub async fn one(call: Call) -> Result<Reply, Fault> {
         .managers
         .changes
         .notice(call.param("id"), call.who.uid, all)?;
+    if readable(&call).is_some_and(|kinds| !kinds.contains(&notice.kind.as_str())) {
+        return Err(Fault::new(
+            ErrorKind::Forbidden,
+            format!("not allowed to access notice with id {:?}", call.param("id")),
+        ));
+    }
     Ok(Reply::Sync(json!(NoticeBody::from(&*notice))))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "NoticeAction"))]
+struct Action {
+    action: String,
+    #[serde(rename = "type")]
+    kind: String,
+    key: String,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "NoticeId"))]
+struct IdBody {
+    id: String,
+}
+
+/// POST /v2/notices: what the snap command tells of an app that waits for a refresh. Nobody is kept out by this, only
+/// misuse.
+pub async fn add(mut call: Call) -> Result<Reply, Fault> {
+    let body: Action = call.json().await?;
+    let refused = |why: String| {
+        Fault::bad(format!(
+            "{why} (can only record notices from the \"snap\" command)"
+        ))
+    };
+    if body.action != "add" {
+        return Err(refused(format!("invalid action {:?}", body.action)));
+    }
+    if body.kind != RUN_INHIBIT {
+        return Err(refused(format!("cannot add notice of type {:?}", body.kind)));
+    }
+    let snap = SnapName::new(&body.key).map_err(|error| refused(format!("invalid key: {error}")))?;
+    let mounts = &call.managers.system.facts().snap_mount_dir;
+    let program = call.peer.process.as_ref().and_then(Process::program);
+    if !program.is_some_and(|program| is_snap_command(&program, mounts)) {
+        return Err(refused(String::from("the request comes from another program")));
+    }
+    let user = call
+        .who
+        .uid
+        .ok_or_else(|| Fault::new(ErrorKind::Forbidden, "access denied"))?;
+    let id = call.managers.changes.note_run_inhibit(&snap, user).await?;
+    Reply::of(&IdBody { id: id.to_string() })
+}
+
+/// The program is called as the snap command is, and stands where it does.
+fn is_snap_command(program: &Path, mounts: &Path) -> bool {
+    let name = program.file_name().and_then(|name| name.to_str());
+    let called = matches!(name, Some("snap" | "snap-fips" | "snapd" | "snapd-fips"));
+    let places = [
+        mounts.join("snapd"),
+        mounts.join("core"),
+        "/usr/bin".into(),
+        "/usr/lib/snapd".into(),
+        "/usr/libexec/snapd".into(),
+    ];
+    called && places.iter().any(|place| program.starts_with(place))
 }
 
 /// What the verbs here take and answer, for the description of the API.
 #[cfg(test)]
 pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
-    use super::openapi::describe::get;
+    use super::openapi::describe::{get, post};
     vec![
         get("/v2/notices", "List notices, or wait for one")
             .list("types", "Only of these types")
@@ -149,9 +258,43 @@ pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
             .words("users", &["all"], "Those of all users; for admins")
             .result::<Vec<NoticeBody<'_>>>()
             .fails(&[ErrorKind::BadRequest]),
+        post(
+            "/v2/notices",
+            "Tell that an app waits for a refresh; for the snap command",
+        )
+        .body::<Action>()
+        .result::<IdBody>(),
         get("/v2/notices/{id}", "One notice")
             .named("the id of a notice")
             .result::<NoticeBody<'_>>()
             .fails(&[ErrorKind::NotFound]),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_snap_command;
+    use std::path::Path;
+
+    #[test]
+    fn the_snap_command_is_known_by_its_place() {
+        // contract: v2-newer, section 1, POST
+        for (program, known) in [
+            ("/usr/bin/snap", true),
+            ("/usr/lib/snapd/snapd", true),
+            ("/snap/snapd/17/usr/bin/snap", true),
+            ("/snap/core/5/usr/bin/snap-fips", true),
+            ("/snap/other/5/usr/bin/snap", false),
+            ("/usr/bin/snapctl", false),
+            ("/usr/local/bin/snap", false),
+            ("/tmp/snap", false),
+            ("/usr/bin/snap (deleted)", false),
+        ] {
+            assert_eq!(
+                is_snap_command(Path::new(program), Path::new("/snap")),
+                known,
+                "{program}"
+            );
+        }
+    }
 }

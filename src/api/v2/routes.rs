@@ -3,10 +3,12 @@
 use super::call::Call;
 use super::envelope::Reply;
 use super::{
-    aliases, apps, changes, conf, connections, debug, find, hardware, interfaces, notices, openapi,
+    aliases, apps, changes, conf, connections, debug, find, hardware, interfaces, nothing, notices, openapi,
     snap_actions, snapctl, snaps, stream, system, warnings,
 };
-use crate::access::Access::{self, Authenticated, AuthenticatedOrSnap, Open, OpenOrSnap, SnapOnly};
+use crate::access::Access::{
+    self, Authenticated, AuthenticatedOrSnap, Open, OpenOrPlug, OpenOrSnap, Root, SnapOnly,
+};
 use axum::http::Method;
 use futures_util::future::BoxFuture;
 
@@ -75,27 +77,32 @@ macro_rules! handler {
     };
 }
 
+/// Open, also to snaps that may watch refreshes (contract: v2-newer, section 6).
+const OBSERVED: Access = OpenOrPlug(&["snap-refresh-observe"]);
+
 /// Every route of the dialect.
 pub static ROUTES: &[Route] = &[
     route("/").get(Open, handler!(system::root)),
     route("/v2/system-info").get(Open, handler!(system::info)),
-    route("/v2/changes").get(Open, handler!(changes::list)),
+    route("/v2/changes").get(OBSERVED, handler!(changes::list)),
     route("/v2/changes/{id}")
-        .get(Open, handler!(changes::one))
+        .get(OBSERVED, handler!(changes::one))
         .post(Authenticated, handler!(changes::act)),
-    route("/v2/debug").get(Open, handler!(debug::show)),
+    route("/v2/debug")
+        .get(Open, handler!(debug::show))
+        .post(Root, handler!(debug::act)),
     route("/v2/connections").get(Open, handler!(connections::list)),
     route("/v2/interfaces")
         .get(Open, handler!(interfaces::list))
         .post(Authenticated, handler!(interfaces::post)),
     route("/v2/snaps")
-        .get(Open, handler!(snaps::list))
+        .get(OBSERVED, handler!(snaps::list))
         .post(Authenticated, handler!(snap_actions::post)),
     route("/v2/snaps/{name}")
-        .get(Open, handler!(snaps::one))
+        .get(OBSERVED, handler!(snaps::one))
         .post(Authenticated, handler!(snap_actions::act)),
     route("/v2/snaps/{name}/file").get(Open, handler!(snaps::file)),
-    route("/v2/icons/{name}/icon").get(Open, handler!(snaps::icon)),
+    route("/v2/icons/{name}/icon").get(OBSERVED, handler!(snaps::icon)),
     route("/v2/find").get(Open, handler!(find::find)),
     route("/v2/sections").get(Open, handler!(find::sections)),
     route("/v2/model").get(Open, handler!(find::model)),
@@ -114,8 +121,14 @@ pub static ROUTES: &[Route] = &[
     route("/v2/warnings")
         .get(Open, handler!(warnings::list))
         .post(Authenticated, handler!(warnings::act)),
-    route("/v2/notices").get(Open, handler!(notices::list)),
-    route("/v2/notices/{id}").get(Open, handler!(notices::one)),
+    route("/v2/notices")
+        .get(OpenOrPlug(notices::INTERFACES), handler!(notices::list))
+        .post(Open, handler!(notices::add)),
+    route("/v2/notices/{id}").get(OpenOrPlug(notices::INTERFACES), handler!(notices::one)),
+    route("/v2/snapshots").get(Open, handler!(nothing::list)),
+    route("/v2/quotas").get(Open, handler!(nothing::list)),
+    route("/v2/validation-sets").get(Authenticated, handler!(nothing::list)),
+    route("/v2/systems").get(Authenticated, handler!(nothing::systems)),
     route("/v2/hardware").get(OpenOrSnap, handler!(hardware::all)),
     route("/v2/hardware/lines/{name}")
         .get(OpenOrSnap, handler!(hardware::line))

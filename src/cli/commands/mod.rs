@@ -1,5 +1,6 @@
 //! The commands, by what they are about.
 
+pub mod aliases;
 pub mod changes;
 pub mod connections;
 pub mod hardware;

@@ -1,11 +1,12 @@
-//! warnings, okay, version, help.
+//! warnings, okay, notices, debug, version, help.
 
 use crate::cli::session::{Failure, Outcome, Session};
 use crate::cli::table::Table;
 use crate::cli::tree::ROOT;
 use crate::cli::{time, words};
+use crate::client::escaped;
 use crate::client::types::{SystemInfo, Warning};
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub async fn warnings(session: &Session, all: bool) -> Outcome {
     let select = if all { "all" } else { "pending" };
@@ -51,6 +52,57 @@ pub async fn okay(session: &Session) -> Outcome {
     }
     session.remark(format_args!("{} acknowledged.", answer.result));
     Ok(())
+}
+
+pub async fn notices(
+    session: &Session,
+    kinds: Option<&str>,
+    after: Option<&str>,
+    wait: Option<&str>,
+) -> Outcome {
+    let asked = [("types", kinds), ("after", after), ("timeout", wait)];
+    let query: Vec<String> = asked
+        .iter()
+        .filter_map(|(name, value)| Some(format!("{name}={}", escaped((*value)?))))
+        .collect();
+    let path = format!("/v2/notices?{}", query.join("&"));
+    let Some(notices) = session.read_or_print::<Vec<Value>>(&path).await? else {
+        return Ok(());
+    };
+    if notices.is_empty() {
+        session.remark("No notices.");
+        return Ok(());
+    }
+    let mut table = Table::new(&["ID", "User", "Type", "Key", "Repeated", "Occurrences"]);
+    for notice in &notices {
+        let text = |name: &str| match &notice[name] {
+            Value::String(text) => text.clone(),
+            Value::Null => String::from("public"),
+            other => other.to_string(),
+        };
+        table.row([
+            &text("id"),
+            &text("user-id"),
+            &text("type"),
+            &text("key"),
+            &text("last-repeated"),
+            &text("occurrences"),
+        ]);
+    }
+    session.print(table)
+}
+
+pub async fn debug(session: &Session, what: &str, text: Option<&str>) -> Outcome {
+    let answer = if matches!(what, "features" | "seeding") {
+        session.client.get(&format!("/v2/debug?aspect={what}")).await?
+    } else {
+        let body = json!({"action": what, "message": text.unwrap_or_default()});
+        session.client.post("/v2/debug", &body).await?
+    };
+    match answer.result.as_str() {
+        Some(threads) if !session.json => session.print(threads),
+        _ => session.print_json(&answer.result),
+    }
 }
 
 pub async fn version(session: &Session) -> Outcome {

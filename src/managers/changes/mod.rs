@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::store::{Store, StoreError};
 use std::sync::Arc;
 
-pub use notices::{Audience, NoticeFilter};
+pub use notices::{Audience, NoticeFilter, RUN_INHIBIT, is_notice_kind};
 
 /// Which changes are asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -167,6 +167,27 @@ impl Changes {
             .collect();
         warnings.sort_by_key(|warning| warning.last_added);
         warnings
+    }
+
+    /// Raises a warning, for those who try things out.
+    pub async fn add_warning(&self, message: String) -> Result<(), Fault> {
+        self.store
+            .commit_async(move |tx| tx.add_warning(&message))
+            .await
+            .map_err(unreadable)
+    }
+
+    /// Makes every warning pending again.
+    pub async fn unshow_warnings(&self) -> Result<(), Fault> {
+        self.store
+            .commit_async(|tx| tx.unshow_warnings())
+            .await
+            .map_err(unreadable)
+    }
+
+    /// Forgets what is old enough to be forgotten: ready changes, warnings, notices.
+    pub async fn prune(&self) -> Result<(), Fault> {
+        self.engine.prune().await.map_err(unreadable)
     }
 
     /// Marks the warnings that were pending at a moment as seen; answers how many.

@@ -1,9 +1,10 @@
 //! Notices as a requester may see them, and the wait for the next one (contract: v2-newer, section 1).
 
-use super::Changes;
+use super::{Changes, unreadable};
 use crate::domain::record::Notice;
-use crate::domain::{ErrorKind, Fault, Timestamp};
+use crate::domain::{ErrorKind, Fault, SnapName, Timestamp};
 use crate::store::NOTICE_EXPIRE;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Every type that there can be (contract: v2-newer, section 1).
@@ -15,6 +16,14 @@ const KINDS: [&str; 6] = [
     "interfaces-requests-prompt",
     "interfaces-requests-rule-update",
 ];
+
+/// There can be notices of this type.
+pub fn is_notice_kind(kind: &str) -> bool {
+    KINDS.contains(&kind)
+}
+
+/// The notice that a snap's app waits for a refresh to end.
+pub const RUN_INHIBIT: &str = "snap-run-inhibit";
 
 /// Whose notices are asked for; public ones are always among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +53,7 @@ impl NoticeFilter {
             Audience::User(user) => notice.user.is_none() || notice.user == user,
         };
         visible
-            && (self.kinds.is_empty()
-                || (self.kinds.contains(&notice.kind) && KINDS.contains(&notice.kind.as_str())))
+            && (self.kinds.is_empty() || (self.kinds.contains(&notice.kind) && is_notice_kind(&notice.kind)))
             && (self.keys.is_empty() || self.keys.contains(&notice.key))
             && self.after.is_none_or(|after| notice.last_repeated > after)
             && notice.last_occurred.plus_seconds(NOTICE_EXPIRE) >= now
@@ -82,6 +90,15 @@ impl Changes {
                 return Vec::new();
             }
         }
+    }
+
+    /// Records that an app of a snap waits for a refresh, for the user who started it; answers the notice's id.
+    pub async fn note_run_inhibit(&self, snap: &SnapName, user: u32) -> Result<u64, Fault> {
+        let key = snap.to_string();
+        let added = self
+            .store
+            .commit_async(move |tx| tx.add_notice(RUN_INHIBIT, &key, Some(user), BTreeMap::new()));
+        added.await.map_err(unreadable)
     }
 
     /// One notice, if `user` may see it; `all` for who may see everyone's.

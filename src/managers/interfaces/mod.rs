@@ -72,6 +72,11 @@ impl Interfaces {
         views::interfaces(&self.view(&self.store.world()), filter)
     }
 
+    /// The names of all interfaces.
+    pub fn names(&self) -> Vec<&'static str> {
+        builtin::all().iter().map(|interface| interface.name).collect()
+    }
+
     /// What a request to connect comes to.
     pub fn plan_connect(&self, plugs: &[Named], slots: &[Named], who: &Requester) -> Result<Plan, Fault> {
         plan::connect(&self.view(&self.store.world()), plugs, slots, who)
@@ -103,6 +108,15 @@ impl Interfaces {
                 (plug.snap == stored && plug.name == name) || (slot.snap == stored && slot.name == name);
             named && connection.record.is_established()
         }))
+    }
+
+    /// A plug of a snap is connected by an interface (contract: v2-newer, section 6: such a snap may ask for more).
+    pub fn has_plug(&self, snap: &SnapName, interface: &str) -> bool {
+        let world = self.store.world();
+        let mut connections = world.connections.iter();
+        connections.any(|(key, record)| {
+            key.plug.snap == *snap && record.interface == interface && record.is_established()
+        })
     }
 
     /// What the established connections ask the hardware for, and the level that each slot calls safe.

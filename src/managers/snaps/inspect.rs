@@ -3,10 +3,12 @@
 
 use super::Snaps;
 use super::identity;
-use crate::domain::{Revision, RevisionRecord, SnapName, SnapRecord};
+use super::params::Setup;
+use crate::domain::{Revision, RevisionRecord, SnapName, SnapRecord, TaskStatus, kinds};
 use crate::drivers::fs;
 use crate::drivers::mount::State;
 use crate::store::World;
+use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -80,6 +82,42 @@ impl Snaps {
         self.stray_mounts(world, &busy, &mut found);
         self.stray_wrappers(world, &busy, &mut found);
         self.stray_files(world, &busy, &mut found);
+        found
+    }
+
+    /// Mounts that unready changes go on with and that are gone, as they are after a start of the machine: of the
+    /// revisions that the store knows, and of those whose `mount-snap` is done.
+    pub fn missing_in_changes(&self, world: &World) -> Vec<Discrepancy> {
+        let mut found = Vec::new();
+        for change in world.changes.values().filter(|change| !change.is_ready()) {
+            let known = change.snaps.iter().filter_map(|snap| world.snap(snap.as_str()));
+            for record in known {
+                for revision in &record.sequence {
+                    self.inspect_revision(record, revision, false, &mut found);
+                }
+            }
+            let mounted = change.tasks.iter().filter(|task| {
+                task.kind == kinds::MOUNT_SNAP && matches!(task.status, TaskStatus::Done | TaskStatus::Undo)
+            });
+            for setup in mounted.filter_map(|task| Setup::deserialize(&task.params).ok()) {
+                let target = self.dirs.snap_mount(&setup.snap, setup.revision);
+                let missing = Discrepancy {
+                    what: format!(
+                        "snap {:?} ({}) is not mounted",
+                        setup.snap.as_str(),
+                        setup.revision
+                    ),
+                    repair: Repair::Mount {
+                        file: self.file_of(&setup),
+                        target: target.clone(),
+                    },
+                };
+                if matches!(self.mounts.state(&target), Ok(State::Absent)) && !found.contains(&missing) {
+                    found.push(missing);
+                }
+            }
+        }
+        found.retain(|discrepancy| discrepancy.repair.mounts());
         found
     }
 

@@ -42,6 +42,30 @@ impl System {
         &self.facts
     }
 
+    /// What the threads of the agent do at the moment, one line each: number, name, state, and where they sleep in the
+    /// kernel.
+    pub fn threads(&self) -> String {
+        let mut lines: Vec<String> = std::fs::read_dir("/proc/self/task")
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|thread| {
+                let read = |name| std::fs::read_to_string(thread.path().join(name)).unwrap_or_default();
+                let status = read("status");
+                let state = status.lines().find_map(|line| line.strip_prefix("State:"));
+                format!(
+                    "thread {} {}: {} in {}\n",
+                    thread.file_name().to_string_lossy(),
+                    read("comm").trim(),
+                    state.unwrap_or_default().trim(),
+                    read("wchan").trim()
+                )
+            })
+            .collect();
+        lines.sort();
+        lines.concat()
+    }
+
     /// The restart that is under way, if one is.
     pub fn maintenance(&self) -> Option<Maintenance> {
         match self.maintenance.load(Ordering::Relaxed) {

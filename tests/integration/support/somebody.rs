@@ -16,6 +16,7 @@ pub const ANOTHER_USER: Somebody<'static> = Somebody {
     user: Some(NOBODY),
     cookie: None,
     group: None,
+    program: None,
 };
 
 /// The test runs as root, so it can be somebody else, too.
@@ -32,14 +33,17 @@ pub struct Somebody<'a> {
     pub cookie: Option<&'a str>,
     /// The folder of the control group that it joins.
     pub group: Option<&'a Path>,
+    /// Where its program stands, when that matters.
+    pub program: Option<&'a Path>,
 }
 
-/// Sends requests from a process of somebody's, and answers the status and kind of each.
+/// Sends requests (a verb; a path, and behind a blank a JSON body) from a process of somebody's, and answers the status
+/// and kind of each.
 pub fn ask_as(who: Somebody<'_>, socket: &Path, asked: &[(&str, String)]) -> Vec<(u16, String)> {
     let dir = tempfile::tempdir().unwrap();
     std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
     // The build's folder may not be open to that user.
-    let copy = dir.path().join("tests");
+    let copy = who.program.map_or(dir.path().join("tests"), Path::to_owned);
     std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
     std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o755)).unwrap();
     let mut command = match who.group {
@@ -116,7 +120,8 @@ fn a_child_asks() {
     };
     for line in std::io::stdin().lines().map_while(Result::ok) {
         let (method, path) = line.split_once(' ').unwrap();
-        let request = Request::new(method, path);
+        let (path, body) = path.split_once(' ').unwrap_or((path, ""));
+        let request = Request::new(method, path).body(body.as_bytes());
         let request = match std::env::var("PINION_TEST_COOKIE") {
             Ok(cookie) => request.header("X-Snap-Context", &cookie),
             Err(_) => request,

@@ -4,8 +4,8 @@
 use crate::access::Access;
 use crate::api::v2::envelope::{Envelope, ErrorBody, code};
 use crate::api::v2::{
-    ROUTES, Route, aliases, apps, changes, conf, connections, debug, find, hardware, interfaces, notices,
-    openapi, snap_actions, snapctl, snaps, stream, system, warnings,
+    ROUTES, Route, aliases, apps, changes, conf, connections, debug, find, hardware, interfaces, nothing,
+    notices, openapi, snap_actions, snapctl, snaps, stream, system, warnings,
 };
 use crate::domain::ErrorKind;
 use axum::http::{Method, StatusCode};
@@ -270,6 +270,7 @@ pub fn operations() -> Vec<Operation> {
         snap_actions::described(),
         find::described(),
         aliases::described(),
+        nothing::described(),
         apps::described(),
         conf::described(),
         snapctl::described(),
@@ -383,6 +384,7 @@ fn access_word(access: Access) -> &'static str {
         Access::SnapOnly => "snap",
         Access::OpenOrSnap => "open-or-snap",
         Access::AuthenticatedOrSnap => "authenticated-or-snap",
+        Access::OpenOrPlug(_) => "open-or-plug",
     }
 }
 
@@ -438,7 +440,7 @@ fn described(
     });
     match access {
         Access::SnapOnly => described["security"] = json!([{"cookie": []}]),
-        Access::OpenOrSnap | Access::AuthenticatedOrSnap => {
+        Access::OpenOrSnap | Access::AuthenticatedOrSnap | Access::OpenOrPlug(_) => {
             described["security"] = json!([{}, {"cookie": []}])
         }
         Access::Open | Access::Authenticated | Access::Root => {}

@@ -61,7 +61,7 @@ impl Snaps {
             .is_some_and(|record| record.revision(revision).is_some())
     }
 
-    fn file_of(&self, setup: &Setup) -> PathBuf {
+    pub(super) fn file_of(&self, setup: &Setup) -> PathBuf {
         self.dirs.snap_file(&setup.snap, setup.revision)
     }
 }

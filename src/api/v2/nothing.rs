@@ -1,0 +1,30 @@
+//! What a device without assertions, snapshots and quota groups has none of: honest empty lists (contract: v2,
+//! section 3; v2-observed, section 4). What would change that answers as unknown until it exists.
+
+use super::{Call, Reply};
+use crate::domain::Fault;
+use serde_json::{Value, json};
+
+/// GET of a list.
+pub async fn list(_call: Call) -> Result<Reply, Fault> {
+    Ok(Reply::Sync(json!([])))
+}
+
+/// GET /v2/systems: without recovery systems not even the list is there.
+pub async fn systems(_call: Call) -> Result<Reply, Fault> {
+    Ok(Reply::Sync(Value::Object(serde_json::Map::new())))
+}
+
+/// What the verbs here take and answer, for the description of the API.
+#[cfg(test)]
+pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
+    use super::openapi::describe::get;
+    type Nothing = Vec<serde_json::Map<String, Value>>;
+    vec![
+        get("/v2/snapshots", "List snapshots: there are none").result::<Nothing>(),
+        get("/v2/quotas", "List quota groups: there are none").result::<Nothing>(),
+        get("/v2/validation-sets", "List validation sets: there are none").result::<Nothing>(),
+        get("/v2/systems", "List recovery systems: there are none")
+            .result::<serde_json::Map<String, Value>>(),
+    ]
+}
