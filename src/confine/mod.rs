@@ -5,6 +5,7 @@
 mod command;
 mod environment;
 mod launch;
+pub mod layout;
 mod sandbox;
 #[cfg(test)]
 mod tests;
@@ -58,6 +59,8 @@ pub enum LaunchError {
     BadCommand(String),
     #[error("cannot change to {path}: {source}", path = .path.display())]
     NoFolder { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Layout(#[from] layout::LayoutError),
     #[error("cannot confine the process ({what}): {source}")]
     Sandbox {
         what: &'static str,
@@ -114,6 +117,7 @@ fn start(run: &Run) -> Result<std::convert::Infallible, LaunchError> {
     if which.hook_name().is_none() && !run.service {
         join_group(&dirs, &which.tag(&launch.info.name));
     }
+    layout::apply(&dirs, &launch)?;
     let folder = if run.hook.is_some() {
         Some(PathBuf::from("/"))
     } else if run.service {

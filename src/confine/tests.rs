@@ -191,3 +191,132 @@ fn only_what_belongs_there_is_inherited() {
         ["LANG", "LD_PRELOAD", "LISTEN_FDS", "SECRET"]
     );
 }
+
+#[test]
+fn layouts_show_to_the_app_and_to_nobody_else() {
+    // contract: confinement, section 2.3
+    if !super::layout::is_possible() {
+        println!("skipped: confine::layouts: needs root for a mount namespace");
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let dirs = Dirs::new(dir.path());
+    let mut launch = launch();
+    let name = launch.info.name.clone();
+    let (snap, data) = (
+        dirs.snap_mount(&name, launch.revision),
+        dirs.snap_data(&name, launch.revision),
+    );
+    for folder in [
+        snap.join("lay"),
+        snap.join("etc"),
+        data.clone(),
+        dirs.snap_common(&name),
+    ] {
+        std::fs::create_dir_all(folder).expect("a folder");
+    }
+    std::fs::write(snap.join("lay/file"), "of the snap").expect("a file");
+    std::fs::write(snap.join("etc/conf"), "conf of the snap").expect("a file");
+    let host = dir.path().join("host");
+    std::fs::create_dir_all(host.join("sub")).expect("a folder");
+    std::fs::write(host.join("sub/own"), "of the host").expect("a file");
+    std::os::unix::fs::symlink("sub/own", host.join("lead")).expect("a link");
+    let entry = |path: &str| crate::domain::snap::LayoutInfo {
+        path: host.join(path).to_string_lossy().into_owned(),
+        bind: None,
+        bind_file: None,
+        tmpfs: false,
+        symlink: None,
+        user: String::from("root"),
+        group: String::from("root"),
+        mode: 0o1777,
+    };
+    let text = |path: &str| Some(String::from(path));
+    let layouts = [
+        crate::domain::snap::LayoutInfo {
+            bind: text("$SNAP/lay"),
+            ..entry("new/lay")
+        },
+        crate::domain::snap::LayoutInfo {
+            bind: text("$SNAP_COMMON/made"),
+            ..entry("made")
+        },
+        crate::domain::snap::LayoutInfo {
+            bind_file: text("$SNAP/etc/conf"),
+            ..entry("new/conf")
+        },
+        crate::domain::snap::LayoutInfo {
+            symlink: text("$SNAP_DATA/x"),
+            ..entry("link")
+        },
+        crate::domain::snap::LayoutInfo {
+            tmpfs: true,
+            ..entry("memory")
+        },
+    ];
+    let info = Arc::make_mut(&mut launch.info);
+    info.layout = layouts.to_vec();
+    let refused = |launch: Launch, dirs: Dirs| {
+        let tried = std::thread::spawn(move || {
+            super::layout::apply(&dirs, &launch).map_err(|error| error.to_string())
+        });
+        tried.join().expect("no panic").expect_err("refused")
+    };
+    // a source that the snap has led elsewhere is not followed
+    std::os::unix::fs::symlink("/etc", dirs.snap_common(&name).join("out")).expect("a link");
+    let mut leads = launch.clone();
+    Arc::make_mut(&mut leads.info).layout = vec![crate::domain::snap::LayoutInfo {
+        bind: text("$SNAP_COMMON/out/ssl"),
+        ..entry("out")
+    }];
+    let error = refused(leads, dirs.clone());
+    assert!(
+        error.contains("out") && error.contains("cannot set up the layout"),
+        "{error}"
+    );
+    let mut missing = launch.clone();
+    Arc::make_mut(&mut missing.info).layout = vec![crate::domain::snap::LayoutInfo {
+        bind: text("$SNAP/nothing"),
+        ..entry("nothing")
+    }];
+    refused(missing, dirs.clone());
+
+    // a thread has a namespace of its own, and takes it along
+    let (seen, at) = (dirs.clone(), host.clone());
+    let app = std::thread::spawn(move || {
+        super::layout::apply(&seen, &launch).expect("applied");
+        let read = |path: &str| std::fs::read_to_string(at.join(path)).expect(path);
+        assert_eq!(read("new/lay/file"), "of the snap");
+        assert_eq!(read("new/conf"), "conf of the snap");
+        assert_eq!(read("sub/own"), "of the host", "the rest of the folder is there");
+        assert_eq!(read("lead"), "of the host");
+        assert_eq!(
+            std::fs::read_link(at.join("link")).expect("a link"),
+            seen.snap_data(&launch.info.name, launch.revision).join("x")
+        );
+        let memory = std::fs::metadata(at.join("memory")).expect("a folder");
+        assert_eq!(
+            std::os::unix::fs::PermissionsExt::mode(&memory.permissions()) & 0o7777,
+            0o1777
+        );
+        std::fs::write(at.join("memory/scratch"), "x").expect("it can be written");
+        std::fs::write(at.join("made/kept"), "kept").expect("the snap's own folder");
+        assert!(
+            std::fs::write(at.join("stray"), "x").is_err(),
+            "the copy of a folder is read-only"
+        );
+        std::fs::write(at.join("sub/more"), "x").expect("what is bound again is as it was");
+    });
+    app.join().expect("the app saw it");
+    assert_eq!(
+        std::fs::read_to_string(dirs.snap_common(&name).join("made/kept")).expect("kept"),
+        "kept"
+    );
+    assert!(host.join("sub/more").exists());
+    for path in ["new", "made", "link", "memory"] {
+        assert!(
+            !host.join(path).exists() && !host.join(path).is_symlink(),
+            "{path} shows outside"
+        );
+    }
+}

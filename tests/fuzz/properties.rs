@@ -6,6 +6,10 @@
 
 use pinion::api::v2::multipart::{BadForm, Event, Form};
 use pinion::config::board::{MAX_LINES, parse_board};
+use pinion::confine::Launch;
+use pinion::confine::layout::{Inner, Place, What, step};
+use pinion::domain::Dirs;
+use pinion::domain::snap::Confinement;
 use pinion::domain::{Schedule, Timestamp};
 use pinion::managers::snaps::yaml::parse_snap_yaml;
 
@@ -188,5 +192,95 @@ pub fn schedule(data: &[u8]) -> Result<(), String> {
         "{next:?}"
     );
     assert!(schedule.includes(next, &jiff::tz::TimeZone::UTC), "{next:?}");
+    Ok(())
+}
+
+/// Places that no layout may touch (contract: snaps-and-assertions, section 1, "layout mount point").
+const NOT_FOR_LAYOUTS: [&str; 13] = [
+    "/dev",
+    "/proc",
+    "/sys",
+    "/media",
+    "/run",
+    "/tmp",
+    "/var/lib/snapd",
+    "/lib/firmware",
+    "/lib/modules",
+    "/var/snap",
+    "/home",
+    "/boot",
+    "/lost+found",
+];
+
+/// The `layout` of a snap.yaml: what is accepted leads nowhere but from the snap's own folders to places that a snap
+/// may have, and no place contains another.
+pub fn layout(data: &[u8]) -> Result<(), String> {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return Err("not UTF-8".into());
+    };
+    let mut yaml = String::from("name: lay\nversion: 1\nlayout:\n");
+    for line in text.lines() {
+        yaml.push_str("  ");
+        yaml.push_str(line);
+        yaml.push('\n');
+    }
+    let info = parse_snap_yaml(yaml.as_bytes()).map_err(|error| {
+        let error = error.to_string();
+        assert_readable(&error);
+        error
+    })?;
+    let launch = Launch {
+        info: std::sync::Arc::new(info),
+        revision: "x1".parse().map_err(|_| "no revision")?,
+        confinement: Confinement::Strict,
+        plugs: Default::default(),
+    };
+    let own = |inner: &Inner| {
+        let tops = ["/snap", "/var/snap"].map(std::path::Path::new);
+        assert!(tops.contains(&inner.top.as_path()), "{inner:?}");
+        assert!(
+            ["lay/x1", "lay/common"]
+                .iter()
+                .any(|start| inner.below.starts_with(start)),
+            "{inner:?}"
+        );
+        assert!(
+            !inner.below.components().any(|part| part.as_os_str() == ".."),
+            "{inner:?}"
+        );
+    };
+    let mut places = Vec::new();
+    for entry in &launch.info.layout {
+        let Some((place, what)) = step(&Dirs::new("/"), &launch, entry) else {
+            panic!("{entry:?} is accepted and comes to nothing");
+        };
+        match &place {
+            Place::Snap(inner) => own(inner),
+            Place::Host(path) => {
+                assert!(path.is_absolute(), "{path:?}");
+                assert!(
+                    !path.components().any(|part| part.as_os_str() == ".."),
+                    "{path:?}"
+                );
+                let forbidden = NOT_FOR_LAYOUTS.iter().find(|top| path.starts_with(top));
+                assert_eq!(forbidden, None, "{path:?}");
+            }
+        }
+        match &what {
+            What::Folder(source) | What::File(source) => own(source),
+            What::Link(target) => assert!(
+                ["/snap/lay/", "/var/snap/lay/"]
+                    .iter()
+                    .any(|top| target.starts_with(top)),
+                "{target:?}"
+            ),
+            What::Memory(mode, ..) => assert!(*mode <= 0o1777, "{mode:o}"),
+        }
+        places.push(entry.path.clone());
+    }
+    for one in &places {
+        let above = places.iter().find(|other| one.starts_with(&format!("{other}/")));
+        assert_eq!(above, None, "{one:?}");
+    }
     Ok(())
 }

@@ -54,3 +54,8 @@ fn multipart() {
 fn schedule() {
     replay("schedule", properties::schedule);
 }
+
+#[test]
+fn layout() {
+    replay("layout", properties::layout);
+}

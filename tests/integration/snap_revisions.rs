@@ -2,6 +2,7 @@
 //! section 4, and the orders of tasks in section 3).
 
 use crate::support::snap::{Snap, has_snap, one_line, rows};
+use crate::support::somebody::is_root;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -408,4 +409,45 @@ fn confinement_is_asked_for() {
         (&json!("devmode"), &json!(true), &json!(false))
     );
     assert_eq!(snap.daemon.get("/v2/snaps/shut-peer").result()["jailmode"], true);
+}
+
+/// contract: confinement, section 2.3; without a mount namespace there is a warning instead
+#[test]
+fn layouts_are_applied_or_it_is_said() {
+    let snap = Snap::new();
+    let base = base(&snap);
+    let place = "/opt/pinion-layout-of-a-test";
+    let yaml = format!(
+        "name: lay-peer\nversion: 1\nbase: snug\napps:\n  lay-peer: {{command: bin/show}}\nlayout:\n  \
+         {place}: {{bind: $SNAP/share}}\n"
+    );
+    let script = format!("#!/bin/sh\ncat {place}/file\n");
+    let app = snap.pack(
+        "lay-peer",
+        &[
+            ("meta/snap.yaml", &yaml),
+            ("bin/show", &script),
+            ("share/file", "seen\n"),
+        ],
+    );
+    for file in [&base, &app] {
+        let content = std::fs::read(file).unwrap();
+        snap.daemon.install(&[("a.snap", &content)]);
+    }
+    let warnings = snap.daemon.get("/v2/warnings").result().to_string();
+    let run = std::process::Command::new(snap.path("snap/bin/lay-peer"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stdout).into_owned();
+    if is_root() {
+        assert_eq!(said, "seen\n", "{run:?}");
+        assert!(!warnings.contains("layouts"), "{warnings}");
+        assert!(!Path::new(place).exists(), "the host has no such folder");
+    } else {
+        assert_eq!(said, "");
+        assert!(
+            warnings.contains("the layouts of snap \\\"lay-peer\\\" are not applied"),
+            "{warnings}"
+        );
+    }
 }

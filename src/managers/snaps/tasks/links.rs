@@ -1,5 +1,6 @@
 //! Which revision of a snap is the current one.
 
+use crate::confine::layout;
 use crate::domain::{Revision, RevisionRecord, SnapName, SnapRecord, kinds};
 use crate::drivers::fs;
 use crate::engine::{Outcome, Probe, TaskContext, TaskError, TaskKind};
@@ -34,11 +35,26 @@ impl TaskKind for LinkSnap {
         let setup: Setup = task.params()?;
         let info = self.0.info_of(task, &setup.snap, setup.revision)?;
         self.0.link(&info, setup.revision)?;
+        let unseen = !info.layout.is_empty() && !layout::is_possible();
+        let unseen = unseen.then(|| {
+            let places: Vec<&str> = info.layout.iter().map(|entry| entry.path.as_str()).collect();
+            format!(
+                "the layouts of snap {:?} are not applied, because the agent does not run as root: {}",
+                setup.snap.as_str(),
+                places.join(", ")
+            )
+        });
+        if let Some(text) = &unseen {
+            task.info(text);
+        }
         let bad = info.dropped.join("; ");
         if !bad.is_empty() {
             task.info(format!("left out: {bad}"));
         }
         task.with_commit(move |tx| {
+            if let Some(text) = unseen {
+                tx.add_warning(&text)?;
+            }
             if !bad.is_empty() {
                 tx.add_warning(&format!(
                     "snap {:?} has bad plugs or slots: {bad}",

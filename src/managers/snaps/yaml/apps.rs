@@ -303,7 +303,7 @@ fn sockets(
         }
         let mode = match &socket.socket_mode {
             None => None,
-            Some(text) => Some(words::octal_mode(text).ok_or_else(|| {
+            Some(text) => Some(words::octal_mode(text, 0o777).ok_or_else(|| {
                 wrong(
                     app,
                     &format!("the mode {text:?} of its socket {name:?} is too large or no number"),

@@ -104,11 +104,11 @@ fn one(path: &str, raw: RawLayout) -> Result<LayoutInfo, SnapYamlError> {
     }
     let mode = match &raw.mode {
         None => 0o755,
-        Some(text) => words::octal_mode(text).ok_or_else(|| {
+        Some(text) => words::octal_mode(text, 0o1777).ok_or_else(|| {
             wrong(
                 path,
                 &format!("its mode {text:?}"),
-                "use an octal number up to 0777",
+                "use an octal number up to 01777",
             )
         })?,
     };

@@ -132,12 +132,12 @@ pub(super) fn is_clean_path(text: &str) -> bool {
 }
 
 /// An octal mode up to 0777.
-pub(super) fn octal_mode(text: &str) -> Option<u32> {
+pub(super) fn octal_mode(text: &str, most: u32) -> Option<u32> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
     if digits.is_empty() || digits.starts_with('+') {
         return None;
     }
-    u32::from_str_radix(digits, 8).ok().filter(|mode| *mode <= 0o777)
+    u32::from_str_radix(digits, 8).ok().filter(|mode| *mode <= most)
 }
 
 /// Hooks that are run (contract: snaps-and-assertions, section 3); files and entries of other names are ignored.
