@@ -58,6 +58,12 @@ pub enum Ask {
     },
     Install(Install),
     Remove(Remove),
+    Act(Act),
+    Refresh {
+        snaps: Vec<String>,
+        wait: Waiting,
+    },
+    Try(Try),
     Connections {
         all: bool,
         snap: Option<String>,
@@ -182,6 +188,24 @@ pub struct Remove {
     pub snaps: Vec<String>,
     pub purge: bool,
     pub revision: Option<String>,
+    pub wait: Waiting,
+}
+
+/// What is to become of one installed snap.
+pub struct Act {
+    pub snap: String,
+    /// Revert, enable, disable or switch.
+    pub action: &'static str,
+    /// The request's switches that are on.
+    pub flags: Vec<&'static str>,
+    /// Its other options.
+    pub values: Vec<(&'static str, String)>,
+    pub wait: Waiting,
+}
+
+pub struct Try {
+    pub dir: PathBuf,
+    pub flags: Vec<&'static str>,
     pub wait: Waiting,
 }
 

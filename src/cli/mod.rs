@@ -20,7 +20,7 @@ mod words;
 use crate::client::Client;
 use crate::domain::Dirs;
 use args::{Ask, Common};
-use commands::{aliases, changes, connections, hardware, services, snaps, system};
+use commands::{aliases, changes, connections, hardware, revisions, services, snaps, system};
 use serde_json::json;
 use session::{Failure, Outcome, Session};
 use std::io::Write;
@@ -119,6 +119,9 @@ async fn dispatch(session: &Session, command: &Ask) -> Outcome {
         Ask::Info { snaps: names } => snaps::info(session, names).await,
         Ask::Install(args) => snaps::install(session, args).await,
         Ask::Remove(args) => snaps::remove(session, args).await,
+        Ask::Act(args) => revisions::act(session, args).await,
+        Ask::Refresh { snaps: names, wait } => revisions::refresh(session, names, wait.no_wait).await,
+        Ask::Try(args) => revisions::try_folder(session, args).await,
         Ask::Connections { all, snap } => connections::connections(session, *all, snap.as_deref()).await,
         Ask::Connect { plug, slot, wait } => {
             connections::connect(session, plug, slot.as_deref(), wait.no_wait).await

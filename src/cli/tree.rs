@@ -8,9 +8,11 @@
 //! what does not is said by `.rules(…)`.
 
 use super::args::{
-    Ask, Command, Daemon, Here, Install, LedArgs, LineArgs, List, Remove, Run, Shell, Sim, Waiting, Which,
+    Act, Ask, Command, Daemon, Here, Install, LedArgs, LineArgs, List, Remove, Run, Shell, Sim, Try, Waiting,
+    Which,
 };
 use super::words::{Found, Rule, Spec, Word, any, flag, maybe, one, option, rest, some};
+use std::path::PathBuf;
 
 /// What every command takes.
 pub const COMMON: &[Word] = &[
@@ -104,6 +106,70 @@ const COMMANDS: &[Spec] = &[
         some("SNAP", ""),
         flag("--purge", "Without saving its data first"),
         option("--revision", "REVISION", "Only this revision"),
+        NO_WAIT,
+    ]),
+    Spec::new("revert", "Take a snap back to the revision before", |found| {
+        let values = given(found, &[("--revision", "revision")]);
+        let flags = switches(found, MODES);
+        act(found, "revert", flags, values)
+    })
+    .takes(&[
+        one("SNAP", ""),
+        option("--revision", "REVISION", "To this one"),
+        DEVMODE,
+        JAILMODE,
+        CLASSIC,
+        NO_WAIT,
+    ]),
+    Spec::new("enable", "Make a disabled snap available again", |found| {
+        act(found, "enable", Vec::new(), Vec::new())
+    })
+    .takes(&[one("SNAP", ""), NO_WAIT]),
+    Spec::new("disable", "Stop a snap and keep it", |found| {
+        act(found, "disable", Vec::new(), Vec::new())
+    })
+    .takes(&[one("SNAP", ""), NO_WAIT]),
+    Spec::new("switch", "Let a snap follow another channel or cohort", |found| {
+        let values = given(found, &[("--channel", "channel"), ("--cohort", "cohort-key")]);
+        let flags = switches(found, &["--leave-cohort"]);
+        act(found, "switch", flags, values)
+    })
+    .takes(&[
+        one("SNAP", ""),
+        option(
+            "--channel",
+            "CHANNEL",
+            "TRACK, RISK, TRACK/RISK or TRACK/RISK/BRANCH",
+        ),
+        option("--cohort", "KEY", "The cohort"),
+        flag("--leave-cohort", "Follow no cohort"),
+        NO_WAIT,
+    ]),
+    Spec::new("refresh", "Look for newer revisions", |found| {
+        Ask::Refresh {
+            snaps: found.texts("SNAP"),
+            wait: waiting(found),
+        }
+        .into()
+    })
+    .takes(&[any("SNAP", ""), NO_WAIT]),
+    Spec::new(
+        "try",
+        "Install a folder as it stands and goes on changing",
+        |found| {
+            Ask::Try(Try {
+                dir: found.path("DIR").unwrap_or_else(|| PathBuf::from(".")),
+                flags: switches(found, MODES),
+                wait: waiting(found),
+            })
+            .into()
+        },
+    )
+    .takes(&[
+        maybe("DIR", "The folder with meta/snap.yaml [default: this one]"),
+        DEVMODE,
+        JAILMODE,
+        CLASSIC,
         NO_WAIT,
     ]),
     Spec::new("connections", "List connections of plugs and slots", |found| {
@@ -547,6 +613,39 @@ const LED: Spec = Spec::new("led", "List LEDs, or show or drive one", |found| {
     Rule::Needs("--trigger", "LED"),
     Rule::Apart(&["--trigger", "ACTION"]),
 ]);
+
+const DEVMODE: Word = flag("--devmode", "Without confinement, for development");
+const JAILMODE: Word = flag("--jailmode", "Confined whatever the snap asks for");
+const CLASSIC: Word = flag("--classic", "With the classic confinement that the snap asks for");
+const MODES: &[&str] = &["--devmode", "--jailmode", "--classic"];
+
+/// The switches among these that are on, as requests name them.
+fn switches(found: &mut Found, names: &[&'static str]) -> Vec<&'static str> {
+    let on = names.iter().filter(|name| found.flag(name));
+    on.map(|name| name.trim_start_matches('-')).collect()
+}
+
+/// The options among these that have a value, as requests name them.
+fn given(found: &mut Found, names: &[(&'static str, &'static str)]) -> Vec<(&'static str, String)> {
+    let values = names.iter().map(|(word, name)| (*name, found.text(word)));
+    values.filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+fn act(
+    found: &mut Found,
+    action: &'static str,
+    flags: Vec<&'static str>,
+    values: Vec<(&'static str, String)>,
+) -> Command {
+    Ask::Act(Act {
+        snap: found.one("SNAP"),
+        action,
+        flags,
+        values,
+        wait: waiting(found),
+    })
+    .into()
+}
 
 fn waiting(found: &mut Found) -> Waiting {
     Waiting {

@@ -1,6 +1,7 @@
 //! Revisions of a snap by the unmodified `snap`: its exit codes and what is there afterwards (contract: v2-observed,
 //! section 4, and the orders of tasks in section 3).
 
+use crate::support::daemon::binary;
 use crate::support::snap::{Snap, has_snap, one_line, rows};
 use crate::support::somebody::is_root;
 use serde_json::{Value, json};
@@ -450,4 +451,62 @@ fn layouts_are_applied_or_it_is_said() {
             "{warnings}"
         );
     }
+}
+
+/// The agent's own command has the same, with its own words.
+#[test]
+fn our_own_command_has_them_too() {
+    let snap = Snap::new();
+    let (base, one, two) = (base(&snap), app(&snap, "1.0"), app(&snap, "2.0"));
+    let root = snap.daemon.root().to_string_lossy().into_owned();
+    let pinion = |line: &str| {
+        let run = std::process::Command::new(binary())
+            .args(["--root", &root])
+            .args(line.split(' '))
+            .output()
+            .unwrap();
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&run.stdout),
+            String::from_utf8_lossy(&run.stderr)
+        );
+        (run.status.code().unwrap(), one_line(&said))
+    };
+    for file in [&base, &one, &two] {
+        assert_eq!(pinion(&format!("install --dangerous {file}")).0, 0);
+    }
+    let folder = snap.daemon.scratch().join("sources/hello-peer_1.0");
+    let table = [
+        ("revert hello-peer", 0, "hello-peer reverted to 1.0"),
+        ("revert hello-peer", 1, "no revision to revert to"),
+        ("revert --revision x2 hello-peer", 0, "hello-peer reverted to 2.0"),
+        ("disable hello-peer", 0, "hello-peer disabled"),
+        ("disable hello-peer", 1, "already disabled"),
+        ("enable hello-peer", 0, "hello-peer enabled"),
+        (
+            "switch --channel edge hello-peer",
+            0,
+            "hello-peer follows latest/edge",
+        ),
+        (
+            "switch --cohort xx hello-peer",
+            0,
+            "hello-peer follows latest/edge",
+        ),
+        ("switch hello-peer", 1, "give a channel"),
+        ("switch --channel edge nosuch", 1, "is not installed"),
+        ("refresh", 0, "All snaps up to date."),
+        ("refresh hello-peer", 1, "install a newer file over it"),
+        ("try /nonexistent/folder", 1, "cannot try"),
+    ];
+    for (line, code, text) in table {
+        let (was, said) = pinion(line);
+        assert_eq!(was, code, "pinion {line}: {said}");
+        assert!(said.contains(text), "pinion {line}: no {text:?} in {said:?}");
+    }
+    let (code, said) = pinion(&format!("try {}", folder.display()));
+    assert_eq!(code, 0, "{said}");
+    assert!(said.starts_with("hello-peer is tried from "), "{said}");
+    assert_eq!(shown(&snap)["trymode"], true);
+    assert_eq!(shown(&snap)["cohort-key"], "xx");
 }

@@ -4,6 +4,7 @@ pub mod aliases;
 pub mod changes;
 pub mod connections;
 pub mod hardware;
+pub mod revisions;
 pub mod services;
 pub mod snaps;
 pub mod system;
