@@ -4,6 +4,7 @@ mod check;
 mod cli;
 mod demo;
 mod fuzz_corpus;
+mod glib_client;
 mod recovery;
 mod services;
 mod snap_aliases;

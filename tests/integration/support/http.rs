@@ -1,5 +1,6 @@
 //! HTTP/1.1 over a unix socket, by hand: the tests see every byte, and share no code with the agent.
 
+use super::described;
 use serde_json::Value;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -144,12 +145,19 @@ impl Request {
             read_body(&mut reader, &headers)?
         };
         let body = serde_json::from_slice(&bytes).unwrap_or_default();
-        Ok(Answer {
+        let answer = Answer {
             status,
             headers,
             bytes,
             body,
-        })
+        };
+        if let Some(complaint) = described::complaint(&self.method, &self.path, &answer) {
+            panic!(
+                "{} {}: {complaint}: mend the answer, or `described` of its resource\n{answer:?}",
+                self.method, self.path
+            );
+        }
+        Ok(answer)
     }
 
     /// Sends it and reads the head of the answer only, for answers that go on.

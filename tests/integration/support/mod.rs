@@ -3,6 +3,7 @@
 #![allow(dead_code)] // each area uses its part
 
 pub mod daemon;
+pub mod described;
 pub mod http;
 pub mod snap;
 pub mod snaps;
