@@ -4,6 +4,7 @@ mod board;
 mod check;
 mod house;
 mod logging;
+mod report;
 
 use crate::access::Policy;
 use crate::api::{server, v2};
@@ -19,6 +20,7 @@ pub use board::{check as check_board, make_gadget, probe as probe_board};
 pub use check::check;
 use house::House;
 use nix::fcntl::{Flock, FlockArg};
+pub use report::{Asked, report};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;

@@ -31,6 +31,14 @@ fn main() -> ExitCode {
         Command::Here(Here::Check { deep }) => {
             app::check(&common.root, common.socket.as_deref(), deep, common.json)
         }
+        Command::Here(Here::Report { out, values }) => {
+            let asked = app::Asked {
+                out,
+                values,
+                socket: common.socket,
+            };
+            app::report(&common.root, &asked, common.json)
+        }
         Command::Here(Here::Run(run)) => {
             let mut words = run.words.into_iter();
             confine::run(&confine::Run {

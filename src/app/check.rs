@@ -7,6 +7,7 @@ use crate::domain::{ConnRef, Dirs, Finding, SnapName};
 use crate::drivers::clock::Clock;
 use crate::store::{self, Store, World};
 use nix::fcntl::{Flock, FlockArg};
+use serde::de::DeserializeOwned;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -50,7 +51,7 @@ pub fn check(root: &Path, socket: Option<&Path>, deep: bool, json: bool) -> Exit
     }
 }
 
-fn findings(dirs: &Dirs, socket: Option<&Path>, deep: bool) -> Vec<Finding> {
+pub(super) fn findings(dirs: &Dirs, socket: Option<&Path>, deep: bool) -> Vec<Finding> {
     let path = dirs.database();
     if !path.exists() {
         return vec![Finding::new(
@@ -82,7 +83,7 @@ fn findings(dirs: &Dirs, socket: Option<&Path>, deep: bool) -> Vec<Finding> {
 }
 
 /// A daemon has the root: it holds the lock.
-fn agent_runs(dirs: &Dirs) -> bool {
+pub(super) fn agent_runs(dirs: &Dirs) -> bool {
     let Ok(file) = std::fs::File::open(dirs.state().join("lock")) else {
         return false;
     };
@@ -92,7 +93,7 @@ fn agent_runs(dirs: &Dirs) -> bool {
 /// The lines and LEDs that the agent gives to plugs are those of the connections. Only the agent can tell: on a real
 /// chip the kernel names it, on the simulated one nobody else sees them.
 fn lines(dirs: &Dirs, world: &World, socket: PathBuf) -> Vec<Finding> {
-    match ask_hardware(Client::new(socket)) {
+    match ask_hardware::<Hardware>(Client::new(socket)) {
         Ok(hardware) => differences(&hardware, &super::house::wired(dirs, world), world),
         // It starts or ends just now, or its socket is elsewhere.
         Err(ClientError::Unreachable { .. }) => Vec::new(),
@@ -102,7 +103,8 @@ fn lines(dirs: &Dirs, world: &World, socket: PathBuf) -> Vec<Finding> {
     }
 }
 
-fn ask_hardware(client: Client) -> Result<Hardware, ClientError> {
+/// What the agent says of its board, within some seconds.
+pub(super) fn ask_hardware<T: DeserializeOwned>(client: Client) -> Result<T, ClientError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| ClientError::Answer(error.to_string()))?;
     runtime.block_on(async {

@@ -44,6 +44,7 @@ pub enum Here {
     Daemon(Daemon),
     Run(Run),
     Check { deep: bool },
+    Report { out: Option<PathBuf>, values: bool },
     Pack { dir: PathBuf, out: Option<PathBuf> },
     ProbeBoard,
     CheckBoard { file: PathBuf },

@@ -514,6 +514,28 @@ const COMMANDS: &[Spec] = &[
         Here::Check { deep }.into()
     })
     .takes(&[flag("--deep", "Also hash every snap file again")]),
+    Spec::new(
+        "report",
+        "Collect in one file what helps to find out what is wrong, without secrets",
+        |found| {
+            Here::Report {
+                out: found.path("FILE"),
+                values: found.flag("--with-values"),
+            }
+            .into()
+        },
+    )
+    .takes(&[
+        maybe(
+            "FILE",
+            "The archive to write [default: pinion-report-TIME.tar here]",
+        )
+        .path(),
+        flag(
+            "--with-values",
+            "Also values of configuration and environment, but those that are called secret",
+        ),
+    ]),
     Spec::new("pack", "Make a snap file from a folder", |found| {
         Here::Pack {
             dir: found.path("DIR").unwrap_or_default(),

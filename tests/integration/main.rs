@@ -6,6 +6,7 @@ mod demo;
 mod fuzz_corpus;
 mod glib_client;
 mod recovery;
+mod report;
 mod services;
 mod snap_aliases;
 mod snap_cli;
