@@ -284,11 +284,11 @@ async fn a_service_tells_how_it_is_and_nobody_else_does() {
     .await;
     // A stranger that found the address.
     let address = board.file("address").expect("an address");
-    let said = std::process::Command::new("/bin/sh")
+    let mut stranger = tokio::process::Command::new("/bin/sh");
+    stranger
         .args(["-c", &say("READY=1")])
-        .env("NOTIFY_SOCKET", address.trim())
-        .status()
-        .expect("it starts");
+        .env("NOTIFY_SOCKET", address.trim());
+    let said = stranger.status().await.expect("it starts");
     assert!(said.success());
     // What the service says comes after what the stranger said, on the same socket.
     assert_eq!(board.live("told").activity, Activity::Starting);
