@@ -47,6 +47,7 @@ fn main() -> ExitCode {
                 hook: run.hook,
                 command: run.command,
                 service: run.service,
+                timer: run.timer,
                 args: words.collect(),
             })
         }

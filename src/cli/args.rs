@@ -103,6 +103,11 @@ pub enum Ask {
         reload: bool,
         wait: Waiting,
     },
+    Logs {
+        names: Vec<String>,
+        lines: Option<String>,
+        follow: bool,
+    },
     Changes {
         abs_time: bool,
         snap: Option<String>,
@@ -249,6 +254,7 @@ pub struct Run {
     pub hook: Option<String>,
     pub command: Option<String>,
     pub service: bool,
+    pub timer: Option<String>,
     pub words: Vec<OsString>,
 }
 

@@ -152,6 +152,7 @@ async fn dispatch(session: &Session, command: &Ask) -> Outcome {
             )
             .await
         }
+        Ask::Logs { names, lines, follow } => services::logs(session, names, lines.as_deref(), *follow).await,
         Ask::Changes { abs_time, snap } => changes::list(session, snap.as_deref(), *abs_time).await,
         Ask::Tasks { abs_time, which } => changes::tasks(session, which, *abs_time).await,
         Ask::Watch { which } => changes::watch(session, which).await,

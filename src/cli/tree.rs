@@ -276,6 +276,19 @@ const COMMANDS: &[Spec] = &[
         flag("--reload", "Reload those that can"),
         NO_WAIT,
     ]),
+    Spec::new("logs", "Print what services printed", |found| {
+        Ask::Logs {
+            names: found.texts("SNAP|SNAP.APP"),
+            lines: found.text("--lines"),
+            follow: found.flag("--follow"),
+        }
+        .into()
+    })
+    .takes(&[
+        any("SNAP|SNAP.APP", ""),
+        option("--lines", "N|all", "How many lines [default: 10]").short(b'n'),
+        flag("--follow", "Go on with what they will print, until Ctrl-C").short(b'f'),
+    ]),
     Spec::new("changes", "List changes", |found| {
         Ask::Changes {
             abs_time: found.flag("--abs-time"),
@@ -490,6 +503,7 @@ const COMMANDS: &[Spec] = &[
             hook: found.text("--hook"),
             command: found.text("--command"),
             service: found.flag("--service"),
+            timer: found.text("--timer"),
             words: found
                 .paths("SNAP.APP")
                 .into_iter()
@@ -507,6 +521,7 @@ const COMMANDS: &[Spec] = &[
         )
         .hidden(),
         flag("--service", "As a service").hidden(),
+        option("--timer", "SCHEDULE", "Only at the times of a schedule").hidden(),
         rest("SNAP.APP", "The app, and what it is to get"),
     ]),
     Spec::new("check", "Look whether the system is as the state says", |found| {

@@ -14,9 +14,11 @@ pub use command::Which;
 pub use launch::{Launch, LaunchPlug, tag_of_app, tag_of_hook};
 pub use sandbox::ENFORCED;
 
-use crate::domain::{Dirs, Revision, SnapName};
+use crate::domain::{Dirs, Revision, Schedule, SnapName};
 use crate::drivers::cgroup::Tree;
+use crate::drivers::clock::Clock;
 use crate::drivers::fs;
+use jiff::tz::TimeZone;
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -36,6 +38,8 @@ pub struct Run {
     pub command: Option<String>,
     /// `--service`: started by the supervisor.
     pub service: bool,
+    /// `--timer SCHEDULE`: only at its times.
+    pub timer: Option<String>,
     /// What the person added.
     pub args: Vec<OsString>,
 }
@@ -75,6 +79,10 @@ pub enum LaunchError {
 
 /// Becomes the app. Returns only when that cannot be: 1, or 127 when the command cannot be executed.
 pub fn run(run: &Run) -> ExitCode {
+    if run.timer.as_deref().is_some_and(|timer| !is_time(timer)) {
+        // systemd's times are sometimes more than the schedule has.
+        return ExitCode::SUCCESS;
+    }
     let error = match start(run) {
         Ok(never) => match never {},
         Err(error) => error,
@@ -85,6 +93,17 @@ pub fn run(run: &Run) -> ExitCode {
         LaunchError::Exec { .. } => ExitCode::from(127),
         _ => ExitCode::FAILURE,
     }
+}
+
+/// It is the time of a schedule, or was within the two minutes by which a start may be late.
+fn is_time(timer: &str) -> bool {
+    let now = Clock::system().now();
+    let zone = TimeZone::system();
+    Schedule::parse(timer).is_ok_and(|schedule| {
+        [0, -60, -120]
+            .into_iter()
+            .any(|late| schedule.includes(now.plus_seconds(late), &zone))
+    })
 }
 
 fn start(run: &Run) -> Result<std::convert::Infallible, LaunchError> {

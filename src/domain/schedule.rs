@@ -265,7 +265,7 @@ impl Days {
     }
 
     /// How many days after the first the last one is.
-    fn length(self) -> i64 {
+    pub fn length(self) -> i64 {
         match (self.last.weekday - self.first.weekday).rem_euclid(7) {
             0 if self.first != self.last => 7,
             days => i64::from(days),

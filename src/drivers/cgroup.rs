@@ -3,14 +3,19 @@
 //! runner falls back to process groups.
 
 use crate::domain::SnapName;
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{AccessFlags, Pid, access};
+use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::io::unix::AsyncFd;
 
 /// Where the version 2 tree may be mounted: alone, or beside version 1.
 const MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
@@ -194,9 +199,163 @@ impl Group {
     }
 }
 
+/// A group of a folder was made, went, or has or has lost its last process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    pub name: String,
+    pub populated: bool,
+}
+
+/// Tells what the groups of a folder do, of those whose names fit. The kernel says when something moves; nothing is
+/// looked at in between.
+pub struct Watcher {
+    inotify: Inotify,
+    ready: AsyncFd<Arc<OwnedFd>>,
+    folder: PathBuf,
+    fits: fn(&str) -> bool,
+    whole: WatchDescriptor,
+    groups: HashMap<WatchDescriptor, String>,
+    first: Vec<Moved>,
+}
+
+impl Watcher {
+    /// Watches a folder of the version 2 tree; what is there already comes first.
+    pub fn open(folder: &str, fits: fn(&str) -> bool) -> io::Result<Self> {
+        let mounts = MOUNTS.iter().map(|mount| Path::new(mount));
+        let mount = mounts
+            .into_iter()
+            .find(|mount| mount.join("cgroup.controllers").exists());
+        let mount = mount.ok_or_else(|| io::Error::other("there are no control groups of version 2"))?;
+        Self::at(mount.join(folder), fits)
+    }
+
+    fn at(folder: PathBuf, fits: fn(&str) -> bool) -> io::Result<Self> {
+        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+        let whole = inotify.add_watch(
+            &folder,
+            AddWatchFlags::IN_CREATE | AddWatchFlags::IN_DELETE | AddWatchFlags::IN_ONLYDIR,
+        )?;
+        let ready = super::watch::readable(Arc::new(inotify.as_fd().try_clone_to_owned()?))?;
+        let mut watcher = Self {
+            inotify,
+            ready,
+            folder,
+            fits,
+            whole,
+            groups: HashMap::new(),
+            first: Vec::new(),
+        };
+        for entry in fs::read_dir(&watcher.folder)?.flatten() {
+            if let Ok(name) = entry.file_name().into_string() {
+                let moved = watcher.take_up(name);
+                watcher.first.extend(moved);
+            }
+        }
+        Ok(watcher)
+    }
+
+    /// Watches one group, if it fits.
+    fn take_up(&mut self, name: String) -> Option<Moved> {
+        if !(self.fits)(&name) {
+            return None;
+        }
+        let group = Group {
+            path: self.folder.join(&name),
+        };
+        let events = group.path.join("cgroup.events");
+        let watch = self.inotify.add_watch(&events, AddWatchFlags::IN_MODIFY).ok()?;
+        self.groups.insert(watch, name.clone());
+        // Looked at after it is watched, so that nothing is missed in between.
+        let populated = group.is_populated();
+        Some(Moved { name, populated })
+    }
+
+    /// What has moved. May be dropped and called again.
+    pub async fn next(&mut self) -> io::Result<Vec<Moved>> {
+        loop {
+            if !self.first.is_empty() {
+                return Ok(std::mem::take(&mut self.first));
+            }
+            let mut guard = self.ready.readable().await?;
+            match self.inotify.read_events() {
+                Ok(events) => {
+                    drop(guard);
+                    for event in events {
+                        let moved = self.moved(&event);
+                        self.first.extend(moved);
+                    }
+                }
+                Err(Errno::EAGAIN) => guard.clear_ready(),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
+    fn moved(&mut self, event: &InotifyEvent) -> Option<Moved> {
+        if event.wd == self.whole {
+            let name = event.name.as_ref()?.to_str()?.to_owned();
+            if event.mask.contains(AddWatchFlags::IN_CREATE) {
+                return self.take_up(name);
+            }
+            let ours = (self.fits)(&name);
+            return ours.then_some(Moved {
+                name,
+                populated: false,
+            });
+        }
+        if event.mask.contains(AddWatchFlags::IN_IGNORED) {
+            self.groups.remove(&event.wd);
+            return None;
+        }
+        let name = self.groups.get(&event.wd)?.clone();
+        let path = self.folder.join(&name);
+        let populated = Group { path }.is_populated();
+        Some(Moved { name, populated })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn groups_tell_when_they_come_fill_empty_and_go() {
+        let root = tempfile::tempdir().expect("a folder");
+        let Some(tree) = Tree::open(root.path()) else {
+            println!("skipped: drivers::cgroup::watcher: no rights on a control group tree");
+            return;
+        };
+        let there = tree.group("snap.there").expect("a group");
+        let mut watcher =
+            Watcher::at(tree.base.clone(), |name| name.starts_with("snap.")).expect("a watcher");
+        let moved = |name: &str, populated| {
+            vec![Moved {
+                name: name.to_owned(),
+                populated,
+            }]
+        };
+        assert_eq!(
+            watcher.next().await.expect("the first"),
+            moved("snap.there", false)
+        );
+        let _other = tree.group("other").expect("a group");
+        let group = tree.group("snap.new").expect("a group");
+        assert_eq!(watcher.next().await.expect("made"), moved("snap.new", false));
+        let mut child = std::process::Command::new("sleep")
+            .arg("1000")
+            .spawn()
+            .expect("a process");
+        fs::write(group.path.join("cgroup.procs"), child.id().to_string()).expect("moved");
+        assert_eq!(watcher.next().await.expect("filled"), moved("snap.new", true));
+        child.kill().expect("killed");
+        child.wait().expect("gone");
+        assert_eq!(watcher.next().await.expect("emptied"), moved("snap.new", false));
+        group.remove();
+        assert_eq!(watcher.next().await.expect("gone"), moved("snap.new", false));
+        there.remove();
+        tree.remove();
+    }
 
     #[test]
     fn roots_keep_apart() {

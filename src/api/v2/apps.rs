@@ -3,7 +3,7 @@
 use super::stream::{json_seq, record};
 use super::{Call, Reply};
 use crate::domain::snap::Daemon;
-use crate::domain::{ErrorKind, Fault, Timestamp, names};
+use crate::domain::{ErrorKind, Fault, Timestamp};
 use crate::managers::services::{Action, Activator, AppView, ControlRequest, LogItem, LogLine};
 use axum::body::Bytes;
 use futures_util::StreamExt;
@@ -141,7 +141,7 @@ pub async fn control(mut call: Call) -> Result<Reply, Fault> {
 struct LogBody<'a> {
     timestamp: String,
     message: &'a str,
-    sid: String,
+    sid: &'a str,
     pid: &'a str,
 }
 
@@ -154,7 +154,7 @@ fn log_record(line: &LogLine) -> Option<Bytes> {
     record(&LogBody {
         timestamp: line.time.rfc3339(),
         message,
-        sid: names::app_command(line.snap.as_str(), &line.app),
+        sid: &line.sid,
         pid: &line.pid,
     })
     .ok()
@@ -194,7 +194,7 @@ fn lost_record(now: Timestamp, count: u64) -> Option<Bytes> {
     record(&LogBody {
         timestamp: now.rfc3339(),
         message: &format!("[{count} lines of services were lost, because they were not read in time]"),
-        sid: String::from("pinion"),
+        sid: "pinion",
         pid: "-",
     })
     .ok()

@@ -1,17 +1,14 @@
-//! services, start, stop, restart.
+//! services, start, stop, restart, logs.
 
-use crate::cli::session::{Outcome, Session};
+use crate::cli::session::{Failure, Outcome, Session};
 use crate::cli::table::Table;
+use crate::cli::time;
 use crate::client::escaped;
 use crate::client::types::App;
 use serde_json::{Value, json};
 
 pub async fn list(session: &Session, names: &[String]) -> Outcome {
-    let mut path = String::from("/v2/apps?select=service");
-    if !names.is_empty() {
-        let names: Vec<String> = names.iter().map(|name| escaped(name)).collect();
-        path.push_str(&format!("&names={}", names.join("%2C")));
-    }
+    let path = format!("/v2/apps?select=service{}", named(names));
     let Some(apps) = session.read_or_print::<Vec<App>>(&path).await? else {
         return Ok(());
     };
@@ -20,6 +17,15 @@ pub async fn list(session: &Session, names: &[String]) -> Outcome {
         return Ok(());
     }
     session.print(table(&apps))
+}
+
+/// The part of a query that names services.
+fn named(names: &[String]) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> = names.iter().map(|name| escaped(name)).collect();
+    format!("&names={}", names.join("%2C"))
 }
 
 fn table(apps: &[App]) -> Table {
@@ -67,9 +73,53 @@ pub async fn control(session: &Session, order: Order<'_>) -> Outcome {
     Ok(())
 }
 
+/// Prints what services printed, the newest lines or `all`, and goes on with `follow` until Ctrl-C.
+pub async fn logs(session: &Session, names: &[String], lines: Option<&str>, follow: bool) -> Outcome {
+    let count = match lines {
+        None => 10,
+        Some("all") => -1,
+        Some(text) => text
+            .parse::<u32>()
+            .map(i64::from)
+            .map_err(|_| Failure::Usage(format!("{text:?} is not a number of lines, nor all")))?,
+    };
+    let path = format!("/v2/logs?n={count}&follow={follow}{}", named(names));
+    let mut records = session.client.events(&path).await?;
+    loop {
+        let record = tokio::select! {
+            record = records.next() => record?,
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+        };
+        match record {
+            Some(record) if session.json => session.say(record)?,
+            Some(record) => session.say(line(&record))?,
+            None if follow => return Err(Failure::new("the agent ended the stream")),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// A record in one line: when, which service, its process, what.
+fn line(record: &Value) -> String {
+    let text = |key: &str| record.get(key).and_then(Value::as_str).unwrap_or("-");
+    format!(
+        "{} {}[{}]: {}",
+        time::shown(text("timestamp"), true),
+        text("sid"),
+        text("pid"),
+        text("message")
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_is_one_line() {
+        let record = json!({"timestamp": "x", "sid": "a.web", "pid": "7", "message": "up"});
+        assert_eq!(line(&record), "x a.web[7]: up");
+    }
 
     #[test]
     fn the_table_of_services() {

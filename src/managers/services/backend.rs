@@ -3,7 +3,7 @@
 use super::logs::LogStream;
 use super::unit::{How, Leave};
 use crate::domain::snap::AppInfo;
-use crate::domain::{Fault, SnapName};
+use crate::domain::{Fault, SnapName, SnapRecord};
 use futures_util::future::BoxFuture;
 use std::collections::BTreeSet;
 
@@ -12,6 +12,21 @@ pub type Done<'a> = BoxFuture<'a, Result<(), Fault>>;
 
 /// The one choice between the two. What it does to a service it tells the status board.
 pub trait Backend: Send + Sync {
+    /// Makes ready what the services of an active snap need; asked before they are started.
+    fn prepare(&self, _record: &SnapRecord) -> Done<'_> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Takes it away when the snap is not active any more.
+    fn withdraw(&self, _snap: &SnapName) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// Whether a service starts with its snap. Who reads the store needs not be told.
+    fn set_enabled(&self, _snap: &SnapName, _app: &AppInfo, _enabled: bool) -> Done<'_> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// Starts a service; done when it is up, or waits for its activators.
     fn start(&self, snap: &SnapName, app: &AppInfo, how: How) -> Done<'_>;
 

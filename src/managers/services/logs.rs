@@ -28,9 +28,31 @@ const RATE: usize = 1024 * 1024;
 /// Lines on their way to followers; a slow follower misses the oldest.
 const FOLLOWED: usize = 64;
 
-/// One line of a service's output.
+/// One line as a reader gets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
+    pub time: Timestamp,
+    /// Who printed it: `SNAP.APP`, or a name of the journal's own.
+    pub sid: String,
+    /// The process as text; `-` when nobody knows.
+    pub pid: String,
+    pub message: String,
+}
+
+impl From<Printed> for LogLine {
+    fn from(printed: Printed) -> Self {
+        Self {
+            time: printed.time,
+            sid: format!("{}.{}", printed.snap, printed.app),
+            pid: printed.pid,
+            message: printed.message,
+        }
+    }
+}
+
+/// One line of a service's output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Printed {
     pub time: Timestamp,
     pub snap: SnapName,
     pub app: String,
@@ -55,7 +77,7 @@ pub type LogStream = BoxStream<'static, LogItem>;
 pub struct Logs {
     dirs: Dirs,
     clock: Clock,
-    followers: broadcast::Sender<LogLine>,
+    followers: broadcast::Sender<Printed>,
 }
 
 impl Logs {
@@ -87,8 +109,8 @@ impl Logs {
     }
 
     /// The newest `count` lines of these services in the order of their times; all when `None`.
-    pub fn tail(&self, services: &[(SnapName, String)], count: Option<usize>) -> Vec<LogLine> {
-        let mut lines: Vec<LogLine> = services
+    pub fn tail(&self, services: &[(SnapName, String)], count: Option<usize>) -> Vec<Printed> {
+        let mut lines: Vec<Printed> = services
             .iter()
             .flat_map(|(snap, app)| self.read(snap, app))
             .collect();
@@ -99,7 +121,7 @@ impl Logs {
         lines
     }
 
-    fn read(&self, snap: &SnapName, app: &str) -> Vec<LogLine> {
+    fn read(&self, snap: &SnapName, app: &str) -> Vec<Printed> {
         [self.old_path(snap, app), self.path(snap, app)]
             .iter()
             .filter_map(|path| std::fs::read(path).ok())
@@ -131,7 +153,7 @@ impl Logs {
         for line in &lines {
             newest.insert((line.snap.clone(), line.app.clone()), line.time);
         }
-        let printed = stream::iter(lines.into_iter().map(LogItem::Line));
+        let printed = stream::iter(lines.into_iter().map(|line| LogItem::Line(line.into())));
         let Some(coming) = coming else {
             return Ok(printed.boxed());
         };
@@ -185,7 +207,7 @@ impl Logs {
 
 /// One follower of some services' logs.
 struct Follow {
-    coming: broadcast::Receiver<LogLine>,
+    coming: broadcast::Receiver<Printed>,
     /// The newest line of each service that was told already.
     newest: BTreeMap<(SnapName, String), Timestamp>,
 }
@@ -198,7 +220,7 @@ impl Follow {
                 Ok(line) => {
                     let newest = self.newest.get(&(line.snap.clone(), line.app.clone()));
                     if newest.is_some_and(|newest| line.time > *newest) {
-                        return Some(LogItem::Line(line));
+                        return Some(LogItem::Line(line.into()));
                     }
                 }
                 // What was lost may have been of other services; a reader can look it up in the kept lines.
@@ -210,9 +232,9 @@ impl Follow {
 }
 
 /// A line of a log file: nanoseconds since 1970, the process, the text.
-fn parse_line(snap: &SnapName, app: &str, line: &str) -> Option<LogLine> {
+fn parse_line(snap: &SnapName, app: &str, line: &str) -> Option<Printed> {
     let mut parts = line.splitn(3, ' ');
-    Some(LogLine {
+    Some(Printed {
         time: Timestamp(parts.next()?.parse().ok()?),
         snap: snap.clone(),
         app: app.to_owned(),
@@ -245,7 +267,7 @@ impl LogWriter {
             String::from("-")
         };
         for message in text.lines() {
-            let line = LogLine {
+            let line = Printed {
                 time: self.logs.clock.now(),
                 snap: self.snap.clone(),
                 app: self.app.clone(),

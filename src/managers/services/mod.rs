@@ -10,6 +10,7 @@ mod plan;
 mod ready;
 mod restart;
 mod supervisor;
+mod systemd;
 mod tasks;
 mod unit;
 mod view;
@@ -25,7 +26,7 @@ use crate::domain::hardware::Grant;
 use crate::domain::snap::{AppInfo, Confinement};
 use crate::domain::{Dirs, ErrorKind, Fault, PlugRef, SnapName, SnapRecord, kinds};
 use crate::drivers::cgroup::Tree;
-use crate::drivers::{fs, process};
+use crate::drivers::{fs, process, units};
 use crate::events::Bus;
 use crate::store::{Store, World};
 use activation::{is_activated, is_served};
@@ -36,6 +37,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use supervisor::Supervisor;
+use systemd::Systemd;
 use tokio::runtime::Handle;
 use unit::{How, Leave, Surroundings};
 
@@ -69,8 +71,13 @@ impl Services {
             launcher,
         };
         let runtime = Handle::current();
+        let back: Arc<dyn Backend> = if units::is_here(around.dirs.root()) {
+            Arc::new(Systemd::new(around.clone(), &runtime))
+        } else {
+            Arc::new(Supervisor::new(around.clone(), runtime.clone()))
+        };
         Arc::new(Self {
-            back: Arc::new(Supervisor::new(around.clone(), runtime.clone())),
+            back,
             around,
             grants,
             runtime,
@@ -112,6 +119,7 @@ impl Services {
 
     async fn start_as(&self, snap: &SnapName, names: &[String], how: How) -> Result<(), Fault> {
         let record = self.record(snap)?;
+        self.back.prepare(&record).await?;
         let apps = named_services(&record, names);
         let mut started: Vec<&AppInfo> = Vec::new();
         for app in apps {
@@ -167,12 +175,22 @@ impl Services {
 
     /// Notes whether services start with their snap.
     pub async fn set_enabled(&self, snap: &SnapName, names: Vec<String>, enabled: bool) -> Result<(), Fault> {
+        self.tell_enabled(snap, &names, enabled).await?;
         let snap = snap.clone();
         let noted = self
             .around
             .store
             .commit_async(move |tx| tasks::set_disabled(tx, &snap, &names, !enabled));
         noted.await.map_err(|error| Fault::internal(error.to_string()))
+    }
+
+    /// Tells what runs services whether they start with their snap.
+    async fn tell_enabled(&self, snap: &SnapName, names: &[String], enabled: bool) -> Result<(), Fault> {
+        let record = self.record(snap)?;
+        for app in named_services(&record, names) {
+            self.back.set_enabled(snap, app, enabled).await?;
+        }
+        Ok(())
     }
 
     /// Waits for one of these on a thread that may block, as a task's handler is on.
@@ -251,6 +269,7 @@ impl Services {
 
     /// Takes a snap away from the launcher.
     pub fn remove_launch(&self, snap: &SnapName) -> Result<(), Fault> {
+        self.back.withdraw(snap)?;
         fs::remove_file(&self.around.dirs.launch(snap)).map_err(internal)
     }
 
@@ -303,6 +322,10 @@ impl Services {
             }
             let (services, record) = (self.clone(), record.clone());
             self.runtime.spawn(async move {
+                if let Err(fault) = services.back.prepare(&record).await {
+                    log::error!("{fault}");
+                    return;
+                }
                 for app in startable(&record) {
                     let started = services.back.start(&record.name, app, How::WithAgent);
                     if let Err(fault) = started.await {

@@ -86,6 +86,8 @@ impl TaskKind for StartServices {
         }
         self.0.write_launch(&task.world(), &record.name)?;
         self.0.wait_for(self.0.start(&record.name, &wanted))?;
+        self.0
+            .wait_for(self.0.tell_enabled(&record.name, &wanted, true))?;
         if !disabled.is_empty() {
             let snap = record.name.clone();
             task.with_commit(move |tx| set_disabled(tx, &snap, &disabled, true));
@@ -225,6 +227,7 @@ impl TaskKind for ServiceControl {
             Action::Restart => None,
         };
         if let Some(disabled) = change {
+            services.wait_for(services.tell_enabled(snap, &names, !disabled))?;
             let snap = params.snap.clone();
             task.with_commit(move |tx| set_disabled(tx, &snap, &names, disabled));
         }

@@ -109,7 +109,9 @@ pub(super) fn is_listen_stream(text: &str, snap: &str) -> bool {
         return rest
             .strip_prefix("snap.")
             .and_then(|rest| rest.strip_prefix(snap))
-            .is_some_and(|rest| rest.len() > 1 && rest.starts_with('.'));
+            .is_some_and(|rest| {
+                rest.len() > 1 && rest.starts_with('.') && !rest.chars().any(char::is_control)
+            });
     }
     if text.contains('/') || text.starts_with('$') {
         let below = ["$SNAP_DATA/", "$SNAP_COMMON/", "$XDG_RUNTIME_DIR/"];
@@ -123,9 +125,10 @@ pub(super) fn is_listen_stream(text: &str, snap: &str) -> bool {
         && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
-/// A relative path without empty parts, `.` or `..`.
+/// A relative path without empty parts, `.`, `..` or control characters.
 pub(super) fn is_clean_path(text: &str) -> bool {
     !text.is_empty()
+        && !text.chars().any(char::is_control)
         && text
             .split('/')
             .all(|part| !part.is_empty() && part != "." && part != "..")
