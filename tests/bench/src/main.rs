@@ -1,9 +1,10 @@
-//! `bench start|line|scale PINION [FLOOR]`: figures that need a client of their own. tests/bench/run builds and
+//! `bench start|line|scale|services PINION [FLOOR]`: figures that need a client of their own. tests/bench/run builds and
 //! calls it.
 
 mod agent;
 mod fill;
 mod http;
+mod services;
 mod table;
 
 use agent::{Agent, QUESTION, Result};
@@ -19,7 +20,8 @@ fn main() {
         (Some("start"), [pinion, floor]) => start(pinion, floor),
         (Some("line"), [pinion]) => line(pinion),
         (Some("scale"), [pinion]) => scale(pinion),
-        _ => Err("usage: bench start PINION FLOOR | line PINION | scale PINION".into()),
+        (Some("services"), [pinion]) => services::services(pinion),
+        _ => Err("usage: bench start PINION FLOOR | line PINION | scale PINION | services PINION".into()),
     };
     if let Err(error) = result {
         eprintln!("bench: {error}");
