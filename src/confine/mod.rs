@@ -12,7 +12,7 @@ mod tests;
 
 pub use command::Which;
 pub use launch::{Launch, LaunchPlug, tag_of_app, tag_of_hook};
-pub use sandbox::ENFORCED;
+pub use sandbox::enforced;
 
 use crate::domain::{Dirs, Revision, Schedule, SnapName};
 use crate::drivers::cgroup::Tree;

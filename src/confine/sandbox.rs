@@ -52,9 +52,17 @@ const BY_INTERFACE: [(&str, &[u32]); 6] = [
     ("log-observe", &[cap::DAC_OVERRIDE, cap::DAC_READ_SEARCH]),
 ];
 
-/// What [`enter`] takes from a strict snap, for those who want to know how far the confinement goes. As an ordinary
-/// user there are no capabilities to give up.
-pub const ENFORCED: [&str; 2] = ["capabilities", "no-new-privileges"];
+/// What [`enter`] takes from a strict snap that this user starts, for those who want to know how far the confinement
+/// goes.
+pub fn enforced() -> &'static [&'static str] {
+    let all = &["capabilities", "no-new-privileges"];
+    if nix::unistd::Uid::effective().is_root() {
+        all
+    } else {
+        // An ordinary user has no capabilities to give up.
+        &all[1..]
+    }
+}
 
 /// Gives up what the app may not have. A classic or devmode snap keeps all that its starter had.
 pub fn enter(launch: &Launch, which: &Which) -> Result<(), LaunchError> {

@@ -153,6 +153,40 @@ fn a_service_logs_drives_its_line_and_goes_with_its_children() {
 }
 
 #[test]
+fn the_sandbox_is_as_system_info_says() {
+    let daemon = TestDaemon::start();
+    with_bases(&daemon);
+    let status = ("bin/status", "#!/bin/sh\nexec cat /proc/self/status\n");
+    install_app(
+        &daemon,
+        "  look: {command: bin/status, daemon: oneshot}\n",
+        &[status],
+    );
+    eventually("it has looked", || {
+        printed(&daemon, "test-app")
+            .iter()
+            .any(|line| line.starts_with("NoNewPrivs"))
+    });
+    let lines = printed(&daemon, "test-app");
+    let value = |name: &str| {
+        let line = lines.iter().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("no {name} in {lines:?}"))
+            .trim()
+            .to_owned()
+    };
+    let said = daemon.get("/v2/system-info").result()["sandbox-features"]["launcher"].clone();
+    let has = |feature: &str| said.as_array().unwrap().iter().any(|one| one == feature);
+    assert_eq!(has("no-new-privileges"), value("NoNewPrivs:") == "1", "{said}");
+    // The bounding set of root's apps is IPC_LOCK and SYS_CHROOT; an ordinary user's apps keep the set of their session.
+    let bounds = u64::from_str_radix(&value("CapBnd:"), 16).unwrap();
+    assert_eq!(
+        has("capabilities"),
+        bounds == 1 << 14 | 1 << 18,
+        "{said}, {bounds:x}"
+    );
+}
+
+#[test]
 fn services_start_again_with_the_agent_and_end_with_it() {
     let mut daemon = TestDaemon::start();
     with_bases(&daemon);

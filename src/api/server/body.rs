@@ -16,15 +16,13 @@ pub struct Stalled;
 /// A request's body. Whoever waits for its next piece waits for a limited time.
 pub struct RequestBody {
     incoming: Incoming,
-    pace: Arc<Pace>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl RequestBody {
-    pub fn new(incoming: Incoming, pace: Arc<Pace>) -> Self {
+    pub fn new(incoming: Incoming) -> Self {
         Self {
             incoming,
-            pace,
             timer: None,
         }
     }
@@ -40,9 +38,6 @@ impl HttpBody for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) {
             self.timer = None;
-            if frame.is_none() || self.incoming.is_end_stream() {
-                self.pace.body_ended();
-            }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(PROGRESS)));

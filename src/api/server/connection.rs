@@ -31,11 +31,10 @@ pub async fn attend(stream: UnixStream, peer: Arc<Peer>, dialect: V2, seat: Seat
         pace: Arc::clone(&pace),
     });
     let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
-        pace.begin(request.body().is_end_stream());
+        pace.begin(request.body().size_hint().exact());
         let (pace, peer, mut dialect) = (Arc::clone(&pace), Arc::clone(&peer), dialect.clone());
         async move {
-            let for_body = Arc::clone(&pace);
-            let request = request.map(|body| Body::new(RequestBody::new(body, for_body)));
+            let request = request.map(|body| Body::new(RequestBody::new(body)));
             let response = dialect.answer(peer, request).await;
             Ok::<_, Infallible>(response.map(|body| ReplyBody::new(body, pace)))
         }
@@ -101,7 +100,7 @@ impl AsyncRead for Paced {
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(context, buffer);
         if buffer.filled().len() > before {
-            self.pace.read();
+            self.pace.read(&buffer.filled()[before..]);
         }
         result
     }

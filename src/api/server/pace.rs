@@ -14,6 +14,9 @@ pub const PROGRESS: Duration = Duration::from_secs(10);
 /// Between two requests.
 pub const IDLE: Duration = Duration::from_secs(60);
 
+/// What ends a head, and the chunks of a body.
+const EMPTY_LINE: [u8; 4] = *b"\r\n\r\n";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Connected, nothing said yet.
@@ -30,15 +33,54 @@ enum Phase {
 struct State {
     phase: Phase,
     since: Instant,
-    /// The body of the present request is here in full.
-    body_ended: bool,
-    /// Bytes came after it: the next head may have begun.
-    read_on: bool,
+    /// The last bytes that came in.
+    tail: [u8; 4],
+    /// How many bytes came behind the end of the present head; `None` before that end.
+    behind: Option<u64>,
+    /// The head was seen from its first byte, so that `behind` is right.
+    exact: bool,
+    /// How many bytes the body of the present request has; `None` when it comes in chunks.
+    body: Option<u64>,
     /// The other end takes nothing since then.
     blocked: Option<Instant>,
     /// No further request will be taken.
     closing: bool,
     cut: bool,
+}
+
+impl State {
+    fn take(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while self.behind.is_none()
+            && let Some((byte, after)) = rest.split_first()
+        {
+            self.note(*byte);
+            rest = after;
+            if self.tail == EMPTY_LINE {
+                self.behind = Some(0);
+            }
+        }
+        if let Some(count) = &mut self.behind {
+            *count += rest.len() as u64;
+        }
+        for byte in &rest[rest.len().saturating_sub(self.tail.len())..] {
+            self.note(*byte);
+        }
+    }
+
+    fn note(&mut self, byte: u8) {
+        self.tail.rotate_left(1);
+        self.tail[3] = byte;
+    }
+
+    /// Something came in behind the present request. One without a body, or with a body in chunks, ends with an empty
+    /// line, and the part of a head never does.
+    fn has_more(&self) -> bool {
+        match self.body {
+            Some(length) if length > 0 => !self.exact || self.behind.is_some_and(|count| count > length),
+            _ => self.tail != EMPTY_LINE,
+        }
+    }
 }
 
 /// The pace of one connection, shared by its stream, its bodies and the one who watches it.
@@ -54,8 +96,10 @@ impl Pace {
             state: Mutex::new(State {
                 phase: Phase::Fresh,
                 since: Instant::now(),
-                body_ended: true,
-                read_on: false,
+                tail: [0; 4],
+                behind: None,
+                exact: true,
+                body: Some(0),
                 blocked: None,
                 closing: false,
                 cut: false,
@@ -69,16 +113,14 @@ impl Pace {
     }
 
     /// Bytes came in.
-    pub fn read(&self) {
+    pub fn read(&self, bytes: &[u8]) {
         let mut state = self.state();
-        match state.phase {
-            Phase::Fresh | Phase::Idle => {
-                state.phase = Phase::Head;
-                state.since = Instant::now();
-            }
-            Phase::Busy if state.body_ended => state.read_on = true,
-            Phase::Head | Phase::Busy => {}
+        if matches!(state.phase, Phase::Fresh | Phase::Idle) {
+            state.phase = Phase::Head;
+            state.since = Instant::now();
+            (state.tail, state.behind, state.exact) = ([0; 4], None, true);
         }
+        state.take(bytes);
     }
 
     /// A write was taken, or not.
@@ -92,23 +134,22 @@ impl Pace {
     }
 
     /// A request's head is complete.
-    pub fn begin(&self, without_body: bool) {
+    pub fn begin(&self, body: Option<u64>) {
         let mut state = self.state();
         state.phase = Phase::Busy;
         state.since = Instant::now();
-        state.body_ended = without_body;
-        state.read_on = false;
+        state.body = body;
     }
 
-    /// The body of the request is here in full.
-    pub fn body_ended(&self) {
-        self.state().body_ended = true;
-    }
-
-    /// The answer is written. What came in meanwhile may be the beginning of the next head.
+    /// The answer is written. What came in behind the request is the beginning of the next head.
     pub fn end(&self) {
         let mut state = self.state();
-        state.phase = if state.read_on { Phase::Head } else { Phase::Idle };
+        state.phase = if state.has_more() {
+            (state.behind, state.exact) = (Some(0), false);
+            Phase::Head
+        } else {
+            Phase::Idle
+        };
         state.since = Instant::now();
     }
 
@@ -172,9 +213,10 @@ mod tests {
     fn each_phase_has_its_limit() {
         let pace = Pace::new();
         assert_eq!(left(&pace), Some(10), "silent from the start");
-        pace.read();
+        pace.read(b"GET / HTTP/1.1\r\n");
         assert_eq!(left(&pace), Some(10), "a head begun");
-        pace.begin(true);
+        pace.read(b"\r\n");
+        pace.begin(Some(0));
         assert_eq!(left(&pace), None, "the answer takes what it takes");
         assert_eq!(pace.waiting_since(), None);
         pace.wrote(false);
@@ -183,16 +225,83 @@ mod tests {
         pace.end();
         assert_eq!(left(&pace), Some(60), "idle");
         assert!(pace.waiting_since().is_some());
-        pace.begin(false);
-        pace.read();
-        pace.body_ended();
-        pace.end();
-        assert_eq!(left(&pace), Some(60), "what came was the body");
-        pace.begin(true);
-        pace.read();
-        pace.end();
-        assert_eq!(left(&pace), Some(10), "what came may be half a head");
         pace.cut();
         assert!(pace.deadline().is_some_and(|at| at <= Instant::now()));
+    }
+
+    #[test]
+    fn half_a_head_behind_a_request_has_the_time_of_a_head() {
+        // what comes in, in pieces; the length that its head says; the time that is left once it is answered
+        let cases: [(&str, &[&str], Option<u64>, u64); 9] = [
+            ("plain", &["GET / HTTP/1.1\r\n\r\n"], Some(0), 60),
+            (
+                "half a head with it",
+                &["GET / HTTP/1.1\r\n\r\nGET /"],
+                Some(0),
+                10,
+            ),
+            (
+                "half a head after it",
+                &["GET / HTTP/1.1\r\n\r\n", "G"],
+                Some(0),
+                10,
+            ),
+            (
+                "a body",
+                &["POST / HTTP/1.1\r\n\r", "\n{\"a\"", ":1}"],
+                Some(7),
+                60,
+            ),
+            (
+                "a body in one",
+                &["POST / HTTP/1.1\r\n\r\n{\"a\":1}"],
+                Some(7),
+                60,
+            ),
+            (
+                "half a head behind a body",
+                &["POST / HTTP/1.1\r\n\r\n{\"a\":1}G"],
+                Some(7),
+                10,
+            ),
+            (
+                "a body of empty lines",
+                &["POST / HTTP/1.1\r\n\r\n\r\n\r\nG"],
+                Some(4),
+                10,
+            ),
+            (
+                "chunks",
+                &["POST / HTTP/1.1\r\n\r\n1\r\na\r\n", "0\r\n\r\n"],
+                None,
+                60,
+            ),
+            (
+                "half a head behind chunks",
+                &["POST / HTTP/1.1\r\n\r\n0\r\n\r\nGET"],
+                None,
+                10,
+            ),
+        ];
+        for (what, pieces, body, time) in cases {
+            let pace = Pace::new();
+            let (first, rest) = pieces.split_first().expect("a piece");
+            pace.read(first.as_bytes());
+            pace.begin(body);
+            for piece in rest {
+                pace.read(piece.as_bytes());
+            }
+            pace.end();
+            assert_eq!(left(&pace), Some(time), "{what}");
+        }
+        // The second of two that came together is counted from where it is known.
+        let pace = Pace::new();
+        pace.read(b"GET / HTTP/1.1\r\n\r\nGET / HT");
+        pace.begin(Some(0));
+        pace.end();
+        pace.read(b"TP/1.1\r\n\r\n");
+        pace.begin(Some(0));
+        pace.end();
+        assert_eq!(left(&pace), Some(60), "all that came is answered");
     }
 }

@@ -133,11 +133,11 @@ mod tests {
         let seats = Seats::new(2, Some(user(0)));
         let first = seats.take(user(0)).expect("a seat");
         let second = seats.take(user(0)).expect("a seat");
-        first.pace.begin(true);
+        first.pace.begin(Some(0));
         let third = seats.take(user(0)).expect("the idle one's seat");
         assert_eq!(second.pace.waiting_since(), None, "it was cut");
         assert!(first.pace.deadline().is_none());
-        third.pace.begin(true);
+        third.pace.begin(Some(0));
         assert!(seats.take(user(0)).is_none(), "all are busy");
         drop(first);
         assert!(seats.take(user(0)).is_some());
@@ -152,7 +152,7 @@ mod tests {
             let before = held.len();
             for _ in 0..10 {
                 if let Some(seat) = seats.take(client.clone()) {
-                    seat.pace.begin(true);
+                    seat.pace.begin(Some(0));
                     held.push(seat);
                 }
             }

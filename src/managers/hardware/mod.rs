@@ -121,6 +121,11 @@ impl Hold {
         }
     }
 
+    /// The agent decides its level.
+    fn is_driven(&self) -> bool {
+        matches!(self.holder, Holder::Agent(_)) && self.direction == Direction::Output
+    }
+
     fn consumer(&self) -> String {
         if self.plugs.is_empty() {
             return match (&self.led, &self.holder) {

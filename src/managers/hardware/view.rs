@@ -195,7 +195,9 @@ impl Hardware {
             safe_value: setting
                 .as_ref()
                 .and_then(|setting| setting.safe_value)
-                .or_else(|| hold.and_then(|hold| hold.safe)),
+                .or_else(|| hold.and_then(|hold| hold.safe))
+                // An output of ours goes to 0 when nobody says anything else.
+                .or_else(|| hold.is_some_and(Hold::is_driven).then_some(0)),
             edges: hold.is_some_and(|hold| matches!(&hold.holder, Holder::Agent(held) if held.has_edges())),
             name,
         }

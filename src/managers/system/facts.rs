@@ -49,7 +49,7 @@ impl Facts {
             architecture: debian_architecture(std::env::consts::ARCH),
             snap_mount_dir: dirs.snap_mounts(),
             snap_bin_dir: dirs.snap_bin(),
-            enforced: &confine::ENFORCED,
+            enforced: confine::enforced(),
             developer_mode,
         }
     }

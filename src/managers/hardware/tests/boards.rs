@@ -1,0 +1,137 @@
+//! Boards with lines of other kinds, with chips that come and go, and none at all.
+
+use super::*;
+
+#[tokio::test]
+async fn a_board_may_export_its_lines_in_sysfs() {
+    let bench = bench();
+    let sysfs = bench.dirs.root().join("sys/class/gpio");
+    let chip = sysfs.join("gpiochip512");
+    std::fs::create_dir_all(&chip).expect("chip");
+    for (name, text) in [("label", "pinctrl-sim"), ("base", "512"), ("ngpio", "54")] {
+        std::fs::write(chip.join(name), text).expect("fact");
+    }
+    let text = "name = \"b\"\n[[chips]]\nlabel = \"pinctrl-sim\"\nlines = 54\nsysfs = true\n\
+                [[lines]]\nname = \"RELAY\"\nchip = \"pinctrl-sim\"\noffset = 3\n";
+    let board = parse_board("b.toml", text).expect("parses");
+    let (hardware, _chips) = open(board, &bench.dirs, &bench.store, &bench.bus);
+    // The kernel would make the folder when the number is written.
+    std::fs::create_dir(sysfs.join("gpio515")).expect("line");
+    let it = connection("lamp:relay", "pi:relay");
+    let target = Target::Line(LineAddress {
+        chip: "pinctrl-sim".into(),
+        offset: 3,
+    });
+    let grants = hardware.attach(&it, &target, None).expect("connected");
+    assert_eq!(
+        grants,
+        [Grant::Sysfs {
+            name: "RELAY".into(),
+            path: sysfs.join("gpio515").display().to_string()
+        }]
+    );
+    let fault = hardware.set_line("RELAY", 1, &admin()).expect_err("the kernel's");
+    assert_eq!(fault.kind, ErrorKind::LineBusy);
+    assert!(
+        fault.message.contains("sysfs") && fault.message.contains("lamp:relay"),
+        "{fault}"
+    );
+    hardware.detach(&it).expect("detached");
+    assert_eq!(
+        std::fs::read_to_string(sysfs.join("unexport")).expect("written"),
+        "515"
+    );
+}
+
+#[tokio::test]
+async fn numbers_of_older_kernels_still_mean_their_lines() {
+    let bench = bench();
+    let mut board = built_in("sim").expect("named").expect("parses");
+    board.chips[0].base = Some(100);
+    let (hardware, _chips) = open(board, &bench.dirs, &bench.store, &bench.bus);
+    // The simulator's own table says 0 to 53; the board file adds 100 to 153.
+    let it = connection("lamp:relay", "pi:relay");
+    let grants = hardware
+        .attach(&it, &Target::Number(117), None)
+        .expect("connected");
+    assert!(matches!(&grants[..], [Grant::Line { offset: 17, .. }]));
+}
+
+#[tokio::test]
+async fn lines_go_and_come_back_with_their_chip() {
+    let bench = bench();
+    let config = LineConfig {
+        safe_value: Some(1),
+        ..LineConfig::default()
+    };
+    bench
+        .hardware
+        .configure_line("GPIO27", &config, &admin())
+        .expect("configured");
+    let it = bench.connect_light();
+    bench
+        .connect("door:contact", "pi:bcm-gpio-4", Target::Number(4))
+        .expect("connected");
+    bench.hardware.set_line("pin-13", 0, &admin()).expect("set");
+    bench.chips.pull_or_put_back();
+    let view = bench.hardware.view(&admin()).expect("a view");
+    assert!(view.chips.is_empty());
+    let line = bench.hardware.line("GPIO27", &admin()).expect("still named");
+    assert_eq!((line.value, line.plug.as_ref()), (None, Some(&it.plug)));
+    let fault = bench
+        .hardware
+        .set_line("GPIO27", 1, &admin())
+        .expect_err("no chip");
+    assert_eq!(fault.kind, ErrorKind::LineNotFound);
+    assert!(bench.hardware.is_attached(&it));
+    bench.chips.pull_or_put_back();
+    let line = bench.hardware.line("GPIO27", &admin()).expect("back");
+    assert_eq!(
+        (line.value, line.plug.as_ref()),
+        (Some(1), Some(&it.plug)),
+        "at its safe value"
+    );
+    let line = bench.hardware.line("GPIO4", &admin()).expect("back");
+    assert_eq!((line.value, line.edges), (Some(0), true));
+    // Gone while it is disconnected: nothing is left of it.
+    bench.chips.pull_or_put_back();
+    bench.hardware.view(&admin()).expect("a view");
+    bench.hardware.detach(&it).expect("detached");
+    bench.chips.pull_or_put_back();
+    assert_eq!(
+        bench.hardware.line("GPIO27", &admin()).expect("free").consumer,
+        None
+    );
+}
+
+#[tokio::test]
+async fn without_a_board_there_is_nothing_and_no_error() {
+    let bench = bench();
+    let hardware = Hardware::with_drivers(
+        None,
+        Arc::clone(&bench.chips) as Arc<dyn Chips>,
+        Arc::new(SimLeds::default()),
+        SysfsGpio::new("/nonexistent"),
+        &bench.dirs,
+        Arc::clone(&bench.store),
+        Arc::clone(&bench.bus),
+        Handle::current(),
+    );
+    assert!(hardware.restore(&[]).is_empty());
+    assert_eq!(hardware.view(&admin()).expect("a view"), HardwareView::default());
+    let fault = hardware.line("GPIO4", &admin()).expect_err("no board");
+    assert_eq!(fault.kind, ErrorKind::LineNotFound);
+}
+
+#[tokio::test]
+async fn a_discovered_board_has_the_kernels_names() {
+    let bench = bench();
+    let board = built_in("generic").expect("named").expect("parses");
+    let (hardware, _chips) = open(board, &bench.dirs, &bench.store, &bench.bus);
+    let view = hardware.view(&admin()).expect("a view");
+    assert_eq!(view.lines.len(), 54);
+    assert_eq!(view.lines[5].name, "pinctrl-sim-5");
+    let leds: Vec<_> = view.leds.iter().map(|led| led.name.as_str()).collect();
+    assert_eq!(leds, ["ACT", "PWR"]);
+    assert!(hardware.set_line("pinctrl-sim-5", 1, &admin()).is_ok());
+}
