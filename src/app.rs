@@ -14,6 +14,7 @@ use crate::domain::requester::Transport;
 use crate::drivers::clock::Clock;
 use crate::drivers::fs::{self, FileError, Named};
 use crate::drivers::sockets::{self, SocketError};
+use crate::managers::hardware::Hardware;
 use crate::managers::system::Maintenance;
 use crate::store::{Store, StoreError};
 pub use board::{check as check_board, make_gadget, probe as probe_board};
@@ -23,7 +24,7 @@ use nix::fcntl::{Flock, FlockArg};
 pub use report::{Asked, report};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -171,6 +172,7 @@ async fn run(options: &Options) -> Result<(), StartError> {
     notify(sd_notify::NotifyState::Ready);
     let heart = tokio::spawn(heartbeat(Arc::clone(&house.engine)));
     let backups = tokio::spawn(keep_backups(Arc::clone(&house.engine)));
+    let devices = tokio::spawn(follow_devices(Arc::clone(&house.managers.hardware)));
 
     wait_for_end().await?;
     log::info!("ending");
@@ -179,6 +181,7 @@ async fn run(options: &Options) -> Result<(), StartError> {
     announce(&dirs, Maintenance::Restarting);
     heart.abort();
     backups.abort();
+    devices.abort();
     // A receiver that is gone has ended already.
     let _ = stopper.send(true);
     if let Ok(Err(error)) = serving.await {
@@ -237,6 +240,13 @@ async fn keep_backups(engine: Arc<crate::engine::Engine>) {
             back_up(store).await;
         }
         engine.wait_any_move().await;
+    }
+}
+
+/// Chips of a real board may go and come back; those of the simulated one stay.
+async fn follow_devices(hardware: Arc<Hardware>) {
+    if hardware.board_name().is_some() && !hardware.is_simulated() {
+        hardware.follow_chips_of(Path::new("/dev")).await;
     }
 }
 

@@ -14,5 +14,6 @@ pub mod process;
 pub mod random;
 pub mod sockets;
 pub mod squashfs;
+pub mod uevents;
 pub mod units;
 pub mod watch;

@@ -27,11 +27,13 @@ use crate::drivers::gpio::numbers::SysfsGpio;
 use crate::drivers::gpio::{ChipInfo, Chips, GpioError, Held};
 use crate::drivers::leds::class::ClassLeds;
 use crate::drivers::leds::{LedError, Leds};
+use crate::drivers::uevents::Nodes;
 use crate::events::{Audience, Bus};
 use crate::store::Store;
 use catalogue::{Catalogue, NamedLed};
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
@@ -298,18 +300,40 @@ impl Hardware {
         self.follow_chips(state, &before);
     }
 
+    /// Looks at the chips whenever the node of one comes or goes in the folder of devices, so that lines that went with
+    /// their chip are told at once and taken again when it is back. Ends only when the folder cannot be followed.
+    pub async fn follow_chips_of(self: Arc<Self>, devices: &Path) {
+        if let Err(error) = self.follow_nodes(devices).await {
+            log::warn!("chips that come and go are noticed with the next request only: {error}");
+        }
+    }
+
+    async fn follow_nodes(self: Arc<Self>, devices: &Path) -> std::io::Result<()> {
+        let nodes = Nodes::follow(devices)?;
+        loop {
+            nodes.changed("gpiochip").await?;
+            let hardware = Arc::clone(&self);
+            tokio::task::spawn_blocking(move || hardware.refresh(&mut hardware.state())).await?;
+        }
+    }
+
     /// Lets go of the lines of chips that went away, and takes them again when their chip is back: outputs at their safe
     /// values.
     fn follow_chips(&self, state: &mut State, before: &[ChipInfo]) {
         let chips = state.catalogue.chips.clone();
         let now = |key: &str| chips.iter().find(|chip| chip.key == key).map(|chip| chip.node);
         let then = |key: &str| before.iter().find(|chip| chip.key == key).map(|chip| chip.node);
+        let mut gone = Vec::new();
         for (at, hold) in &mut state.holds {
             if matches!(hold.holder, Holder::Agent(_)) && then(&at.chip) != now(&at.chip) {
                 log::warn!("line {} of {} went away with its chip", at.offset, at.chip);
                 hold.pulse = None;
                 hold.holder = Holder::Gone;
+                gone.push(at.clone());
             }
+        }
+        for at in &gone {
+            self.tell_line(state, at, "gone");
         }
         let back: Vec<LineAddress> = state
             .holds

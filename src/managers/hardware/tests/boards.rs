@@ -1,6 +1,7 @@
 //! Boards with lines of other kinds, with chips that come and go, and none at all.
 
 use super::*;
+use serde_json::Value;
 
 #[tokio::test]
 async fn a_board_may_export_its_lines_in_sysfs() {
@@ -102,6 +103,37 @@ async fn lines_go_and_come_back_with_their_chip() {
         bench.hardware.line("GPIO27", &admin()).expect("free").consumer,
         None
     );
+}
+
+#[tokio::test]
+async fn a_chip_that_goes_is_noticed_without_a_request() {
+    let bench = bench();
+    let it = bench.connect_light();
+    let mut reader = bench.bus.subscribe(Filter::default(), None);
+    let devices = tempfile::tempdir().expect("a folder");
+    let node = devices.path().join("gpiochip0");
+    std::fs::write(&node, "").expect("a node");
+    let (hardware, folder) = (Arc::clone(&bench.hardware), devices.path().to_owned());
+    let following = tokio::spawn(async move { hardware.follow_chips_of(&folder).await });
+    tokio::task::yield_now().await;
+    bench.chips.pull_or_put_back();
+    std::fs::remove_file(&node).expect("the node goes");
+    let next = tokio::time::timeout(Duration::from_secs(20), reader.next());
+    let (event, _) = next.await.expect("in time");
+    assert_eq!(
+        (&event.data["cause"], &event.data["value"]),
+        (&Value::from("gone"), &Value::Null)
+    );
+    assert!(bench.hardware.is_attached(&it));
+    bench.chips.pull_or_put_back();
+    std::fs::write(&node, "").expect("the node comes back");
+    let next = tokio::time::timeout(Duration::from_secs(20), reader.next());
+    let (event, _) = next.await.expect("in time");
+    assert_eq!(
+        (&event.data["cause"], &event.data["value"]),
+        (&Value::from("back"), &Value::from(0))
+    );
+    following.abort();
 }
 
 #[tokio::test]
