@@ -51,6 +51,7 @@ fn main() -> ExitCode {
                 args: words.collect(),
             })
         }
+        Command::Here(Here::Snapctl { words }) => cli::snapctl::run(&words),
         Command::Here(Here::Pack { dir, out }) => match pack(&dir, out.as_deref()) {
             Ok(made) => cli::packed(&common, &made.path, made.size, &made.warnings),
             Err(error) => cli::failed(&common, &error),

@@ -1,5 +1,6 @@
 //! What a command line can ask for, as types. What is accepted and what the help says is the table in `tree.rs`.
 
+use super::commands::settings::{Get, Set};
 use super::tree::ROOT;
 use super::words::{self, Stop};
 use std::ffi::OsString;
@@ -49,6 +50,7 @@ pub enum Here {
     ProbeBoard,
     CheckBoard { file: PathBuf },
     Gadget { file: PathBuf, out: Option<PathBuf> },
+    Snapctl { words: Vec<OsString> },
 }
 
 /// What is asked of the agent, and what is known about asking.
@@ -121,6 +123,13 @@ pub enum Ask {
     },
     Abort {
         which: Which,
+    },
+    Get(Get),
+    Set(Set),
+    Unset {
+        snap: String,
+        keys: Vec<String>,
+        wait: Waiting,
     },
     Warnings {
         all: bool,

@@ -20,7 +20,7 @@ mod words;
 use crate::client::Client;
 use crate::domain::Dirs;
 use args::{Ask, Common};
-use commands::{aliases, changes, connections, hardware, revisions, services, snaps, system};
+use commands::{aliases, changes, connections, hardware, revisions, services, settings, snaps, system};
 use serde_json::json;
 use session::{Failure, Outcome, Session};
 use std::io::Write;
@@ -157,6 +157,9 @@ async fn dispatch(session: &Session, command: &Ask) -> Outcome {
         Ask::Tasks { abs_time, which } => changes::tasks(session, which, *abs_time).await,
         Ask::Watch { which } => changes::watch(session, which).await,
         Ask::Abort { which } => changes::abort(session, which).await,
+        Ask::Get(wanted) => settings::get(session, wanted).await,
+        Ask::Set(wanted) => settings::set(session, wanted).await,
+        Ask::Unset { snap, keys, wait } => settings::unset(session, snap, keys, wait.no_wait).await,
         Ask::Warnings { all } => system::warnings(session, *all).await,
         Ask::Okay => system::okay(session).await,
         Ask::Aliases { snap } => aliases::list(session, snap.as_deref()).await,

@@ -11,6 +11,7 @@ use super::args::{
     Act, Ask, Command, Daemon, Here, Install, LedArgs, LineArgs, List, Remove, Run, Shell, Sim, Try, Waiting,
     Which,
 };
+use super::commands::settings::{Get, Set};
 use super::words::{Found, Rule, Spec, Word, any, flag, maybe, one, option, rest, some};
 use std::path::PathBuf;
 
@@ -319,6 +320,53 @@ const COMMANDS: &[Spec] = &[
     })
     .takes(&[ID, LAST])
     .rules(ONE_CHANGE),
+    Spec::new(
+        "get",
+        "Print configuration of a snap, or of the system",
+        |found| {
+            Ask::Get(Get {
+                snap: found.one("SNAP"),
+                keys: found.texts("KEY"),
+                document: found.flag("--document"),
+                typed: found.flag("--typed"),
+            })
+            .into()
+        },
+    )
+    .takes(&[
+        one("SNAP", ""),
+        any("KEY", "With dots for what is inside another"),
+        flag("--document", "As a JSON document, also a single value").short(b'd'),
+        flag("--typed", "A single value as JSON: text in quotes").short(b't'),
+    ])
+    .rules(&[Rule::Apart(&["--document", "--typed"])]),
+    Spec::new("set", "Configure a snap, or the system", |found| {
+        Ask::Set(Set {
+            snap: found.one("SNAP"),
+            assignments: found.texts("KEY=VALUE"),
+            string: found.flag("--string"),
+            typed: found.flag("--typed"),
+            no_wait: found.flag("--no-wait"),
+        })
+        .into()
+    })
+    .takes(&[
+        one("SNAP", ""),
+        some("KEY=VALUE", "JSON if it is JSON, else text; KEY! unsets"),
+        flag("--string", "Each value is text").short(b's'),
+        flag("--typed", "Each value is JSON").short(b't'),
+        NO_WAIT,
+    ])
+    .rules(&[Rule::Apart(&["--string", "--typed"])]),
+    Spec::new("unset", "Take configuration of a snap away", |found| {
+        Ask::Unset {
+            snap: found.one("SNAP"),
+            keys: found.texts("KEY"),
+            wait: waiting(found),
+        }
+        .into()
+    })
+    .takes(&[one("SNAP", ""), some("KEY", ""), NO_WAIT]),
     Spec::new("warnings", "List warnings", |found| {
         let all = found.flag("--all");
         Ask::Warnings { all }.into()
@@ -524,6 +572,17 @@ const COMMANDS: &[Spec] = &[
         option("--timer", "SCHEDULE", "Only at the times of a schedule").hidden(),
         rest("SNAP.APP", "The app, and what it is to get"),
     ]),
+    Spec::new("snapctl", "Ask the agent as a snap, from within one", |found| {
+        let words = found
+            .paths("COMMAND")
+            .into_iter()
+            .map(std::path::PathBuf::into_os_string);
+        Here::Snapctl {
+            words: words.collect(),
+        }
+        .into()
+    })
+    .takes(&[rest("COMMAND", "As snapctl has them: snapctl --help")]),
     Spec::new("check", "Look whether the system is as the state says", |found| {
         let deep = found.flag("--deep");
         Here::Check { deep }.into()

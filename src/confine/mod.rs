@@ -2,6 +2,7 @@
 //! app. Services, hooks and people start apps through it (`pinion run`); it needs no running agent, only the launch
 //! description that the agent keeps for each active snap.
 
+mod admission;
 mod command;
 mod environment;
 mod launch;
@@ -124,16 +125,22 @@ fn start(run: &Run) -> Result<std::convert::Infallible, LaunchError> {
     if run.service && run.command.is_none() {
         inherited.extend(environment::passed_sockets(std::env::vars_os()));
     }
+    let by_person = which.hook_name().is_none() && !run.service;
+    let cookie = match cookie(&dirs, &launch.info.name, &inherited) {
+        // Others than root can neither read it nor track themselves.
+        None if by_person && !nix::unistd::Uid::effective().is_root() => admission::ask(&dirs, &run.target),
+        known => known,
+    };
     let env = environment::build(&environment::Facts {
         dirs: &dirs,
         launch: &launch,
         which: &which,
         user: &user,
-        cookie: cookie(&dirs, &launch.info.name, &inherited),
+        cookie,
         inherited,
     });
     let argv = command::argv(&dirs, &launch, &which, &env, &run.args);
-    if which.hook_name().is_none() && !run.service {
+    if by_person {
         join_group(&dirs, &which.tag(&launch.info.name));
     }
     layout::apply(&dirs, &launch)?;
@@ -200,8 +207,8 @@ fn make_user_folders(user: &environment::User, snap: &SnapName, revision: Revisi
     }
 }
 
-/// Moves this process to the group of its app, so that it is known as the snap's on the snap socket. Those who may
-/// not are not tracked.
+/// Moves this process to the group of its app, so that it is known as the snap's on the snap socket. Others than root
+/// have asked the agent for it.
 fn join_group(dirs: &Dirs, tag: &str) {
     if !nix::unistd::Uid::effective().is_root() {
         return;

@@ -1,5 +1,6 @@
 //! Plain types that every room of the house shares: no I/O, no clock, no wire names.
 
+pub mod assignment;
 pub mod attrs;
 pub mod change;
 pub mod channel;

@@ -242,6 +242,26 @@ pub struct SnapInfo {
     pub links: BTreeMap<String, Vec<String>>,
     /// Plugs and slots that were left out, each with its reason (contract: the snap still installs).
     pub dropped: Vec<String>,
+    /// What a gadget asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gadget: Option<GadgetInfo>,
+}
+
+/// What a gadget asks for beside its slots. A snap is named by its id, `system`, or for a snap from a file its name.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GadgetInfo {
+    /// What snaps are configured with when they are installed.
+    pub defaults: BTreeMap<String, Attrs>,
+    pub connections: Vec<GadgetConnection>,
+}
+
+/// A connection that a gadget asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GadgetConnection {
+    pub plug_snap: String,
+    pub plug: String,
+    pub slot_snap: String,
+    pub slot: String,
 }
 
 impl SnapInfo {
@@ -269,6 +289,7 @@ impl SnapInfo {
             layout: Vec::new(),
             links: BTreeMap::new(),
             dropped: Vec::new(),
+            gadget: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! One moment of everything that the store keeps, in memory.
 
 use crate::domain::record::{Health, LedSetting, LineSetting, Notice, Warning};
+use crate::domain::snap::GadgetInfo;
 use crate::domain::{Change, ChangeId, ConnRef, ConnectionRecord, Revision, SnapName, SnapRecord, Timestamp};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -62,6 +63,17 @@ impl World {
     /// What a revision of a snap said last of its health; `None` while it has said nothing.
     pub fn health_of(&self, snap: &SnapName, revision: Revision) -> Option<&Health> {
         self.health.get(snap)?.get(&revision)
+    }
+
+    /// The gadget of the device, if it has an active one, with what it asks for.
+    pub fn gadget(&self) -> Option<(&SnapName, &GadgetInfo)> {
+        self.snaps
+            .values()
+            .filter(|record| record.active)
+            .find_map(|record| {
+                let gadget = record.info()?.gadget.as_ref()?;
+                Some((&record.name, gadget))
+            })
     }
 
     /// The change of that id, when it is in memory.

@@ -52,6 +52,6 @@ pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
         .named("the name of a snap, or system")
         .body::<Values>()
         .change()
-        .fails(&[E::SnapNotFound, E::SnapChangeConflict]),
+        .fails(&[E::BadRequest, E::SnapNotFound, E::SnapChangeConflict]),
     ]
 }

@@ -36,6 +36,27 @@ pub async fn run(mut call: Call) -> Result<Reply, Fault> {
     Err(Fault::new(ErrorKind::Unsuccessful, text).with(value))
 }
 
+#[derive(Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
+struct JoinBody {
+    /// SNAP.APP
+    app: String,
+}
+
+/// POST: the process that asks is about to become an app of a snap, and wants to be known as the snap's (ours; the
+/// launcher asks it for users other than root).
+pub async fn join(mut call: Call) -> Result<Reply, Fault> {
+    let body: JoinBody = call.json().await?;
+    let gone = || Fault::bad("the process that asks is gone, or cannot be told");
+    let process = call.peer.process.clone().ok_or_else(gone)?;
+    let settings = &call.managers.settings;
+    let cookie = settings.admit(process.pid(), process.snap(), &body.app).await?;
+    // Asked again, so that it was this process that moved and not one that got its number.
+    process.snap().ok_or_else(gone)?;
+    Ok(Reply::Sync(json!({"cookie": cookie})))
+}
+
 /// What the verbs here take and answer, for the description of the API.
 #[cfg(test)]
 pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
@@ -46,7 +67,19 @@ pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
         stdout: String,
         stderr: String,
     }
+    #[derive(schemars::JsonSchema)]
+    #[allow(dead_code)]
+    struct Admission {
+        cookie: String,
+    }
     vec![
+        post(
+            "/v2/internal/join",
+            "Become known as a process of the snap whose app is about to be run",
+        )
+        .body::<JoinBody>()
+        .result::<Admission>()
+        .fails(&[ErrorKind::AppNotFound, ErrorKind::Forbidden]),
         post("/v2/snapctl", "Run snapctl for a process of a snap")
             .body::<Body>()
             .result::<SnapctlOutput>()

@@ -6,5 +6,6 @@ pub mod connections;
 pub mod hardware;
 pub mod revisions;
 pub mod services;
+pub mod settings;
 pub mod snaps;
 pub mod system;

@@ -23,6 +23,17 @@ impl Named {
     }
 }
 
+/// Who wants a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// A person.
+    Hand,
+    /// The ends' own rules.
+    Itself,
+    /// The gadget.
+    Gadget,
+}
+
 /// What a `connect` task is given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConnectParams {
@@ -91,7 +102,7 @@ pub fn connect(view: &Repository, plugs: &[Named], slots: &[Named], who: &Reques
     if view.record(&key).is_some_and(|record| record.is_established()) {
         return Ok(plan);
     }
-    for task in connect_tasks(view, &plug, &slot, false) {
+    for task in connect_tasks(view, &plug, &slot, By::Hand) {
         plan.then(task);
     }
     Ok(plan)
@@ -205,12 +216,12 @@ fn hook(view: &Repository, end: &End, name: String, undo: String) -> Option<Plan
 }
 
 /// The tasks of one connection, one after the other; none waits for anything yet.
-pub fn connect_tasks(view: &Repository, plug: &End, slot: &End, auto: bool) -> Vec<PlannedTask> {
+pub fn connect_tasks(view: &Repository, plug: &End, slot: &End, by: By) -> Vec<PlannedTask> {
     let params = ConnectParams {
         snap: plug.snap.clone(),
         connection: view.key(plug, slot),
-        auto,
-        by_gadget: false,
+        auto: by != By::Hand,
+        by_gadget: by == By::Gadget,
     };
     let hook_of = |end: &End, side: &str, when: &str, undo: &str| {
         let named = |when: &str| format!("{when}-{side}-{}", end.name);

@@ -5,7 +5,7 @@
 //! state calls it `core`: what was connected to it stays so when `snapd` or `core` comes or goes.
 
 use super::builtin::{self, Interface};
-use crate::domain::snap::{EndInfo, SnapType};
+use crate::domain::snap::{EndInfo, GadgetInfo, SnapType};
 use crate::domain::{Attrs, ConnRef, ConnectionRecord, PlugRef, SlotRef, SnapInfo, SnapName, SnapRecord};
 use crate::store::World;
 use std::sync::{Arc, LazyLock};
@@ -126,6 +126,11 @@ impl<'w> Repository<'w> {
     /// It is a snap of this device, and not the name under which pinion offers the system's slots.
     pub fn is_installed(&self, snap: &SnapName) -> bool {
         self.world.snaps.contains_key(snap)
+    }
+
+    /// The gadget, and what it asks for.
+    pub fn gadget(&self) -> Option<(&'w SnapName, &'w GadgetInfo)> {
+        self.world.gadget()
     }
 
     /// An active snap has a hook of that name.

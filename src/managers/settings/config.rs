@@ -239,16 +239,6 @@ fn size(value: &Value) -> usize {
     }
 }
 
-/// JSON with tabs, as the contract's `get` prints documents.
-pub fn with_tabs(value: &Value) -> String {
-    let mut text = Vec::new();
-    let format = serde_json::ser::PrettyFormatter::with_indent(b"\t");
-    let mut writer = serde_json::Serializer::with_formatter(&mut text, format);
-    // A value in memory can always be written.
-    let _ = serde::Serialize::serialize(value, &mut writer);
-    String::from_utf8_lossy(&text).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -382,12 +372,6 @@ mod tests {
         assert_eq!(kept.to_string(), text);
         let read: Value = serde_json::from_str(&kept.to_string()).expect("JSON");
         assert_eq!(read, kept);
-    }
-
-    #[test]
-    fn documents_are_printed_with_tabs() {
-        assert_eq!(with_tabs(&json!({"doc.a": 1})), "{\n\t\"doc.a\": 1\n}");
-        assert_eq!(with_tabs(&json!({})), "{}");
     }
 
     fn values() -> impl Strategy<Value = Value> {

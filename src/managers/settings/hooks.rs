@@ -2,7 +2,7 @@
 //! section 1.6).
 
 use super::context::HookContext;
-use super::{Settings, config, cookies, system};
+use super::{Settings, config, cookies, defaults, system};
 use crate::confine::tag_of_hook;
 use crate::domain::record::{Health, HealthStatus};
 use crate::domain::{SnapName, kinds};
@@ -42,6 +42,9 @@ pub struct HookParams {
     /// Configuration that the hook sees, and that is kept if it succeeds.
     #[serde(default)]
     pub patch: Map<String, Value>,
+    /// The snap is new: it starts with what the gadget has for it.
+    #[serde(default)]
+    pub use_defaults: bool,
 }
 
 /// How long a hook may run.
@@ -263,6 +266,11 @@ impl TaskKind for RunHook {
         self.0.give_cookie(task, &params.snap)?;
         // Only what a request has set asks for the hook.
         params.optional |= params.hook == "configure" && params.patch.is_empty();
+        if params.use_defaults {
+            let (own, of_system) = defaults::of(&task.world(), &params.snap);
+            params.patch.extend(own);
+            task.inject(of_system.into_iter().collect());
+        }
         match self.0.run_hook(task, &params, &params.hook) {
             Ok(context) => Self::keep(task, &params, &context)?,
             Err(error) if params.hook == CHECK_HEALTH && !task.is_aborted() => {

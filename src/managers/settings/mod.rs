@@ -1,8 +1,10 @@
 //! Configuration of snaps and of the system, hooks, cookies, and `snapctl`.
 
+mod admission;
 pub mod config;
 mod context;
 mod cookies;
+mod defaults;
 mod hooks;
 mod snapctl;
 mod system;

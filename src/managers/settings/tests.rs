@@ -345,6 +345,57 @@ async fn what_cannot_be_kept_is_refused_before_anything_runs() {
 }
 
 #[tokio::test]
+async fn a_new_snap_starts_with_what_the_gadget_has_for_it() {
+    // contract: snaps-and-assertions, section 4
+    use crate::domain::snap::{GadgetInfo, SnapType};
+    let defaults = |values: Value| {
+        let values = values.as_object().cloned().expect("a map").into_iter();
+        values
+            .map(|(snap, values)| (snap, values.as_object().cloned().expect("a map")))
+            .collect()
+    };
+    let board = board(&[("configure", "exit 0")]);
+    let mut info = SnapInfo::named(SnapName::new("pi").expect("a name"));
+    info.kind = SnapType::Gadget;
+    info.gadget = Some(GadgetInfo {
+        defaults: defaults(json!({
+            "cf": {"colour": "red", "deep": {"er": 1}},
+            "pi": {"own": true},
+            "system": {"refresh": {"retain": 7}},
+        })),
+        ..GadgetInfo::default()
+    });
+    let record = board
+        .store
+        .world()
+        .snap("cf")
+        .map(|record| SnapRecord::clone(record));
+    let mut record = record.expect("a record");
+    record.name = info.name.clone();
+    record.sequence[0].info = Arc::new(info);
+    board
+        .store
+        .commit(move |tx| tx.put_snap(record))
+        .expect("committed");
+    let first =
+        |snap: &str| json!({"snap": snap, "hook": "configure", "optional": true, "use-defaults": true});
+    board.hook(first("cf")).await;
+    assert_eq!(board.kept(), json!({"colour": "red", "deep": {"er": 1}}));
+    board.configure(json!({"colour": "green"})).await;
+    board
+        .hook(json!({"snap": "cf", "hook": "configure", "optional": true}))
+        .await;
+    assert_eq!(board.kept()["colour"], "green", "a later configure asks for none");
+    // The gadget has no hook; it gets its options all the same, and the system with it.
+    let change = board.hook(first("pi")).await;
+    assert_eq!(change.shown_status(), TaskStatus::Done);
+    assert_eq!(change.tasks[1].summary, "Run configure hook of \"core\" snap");
+    let of = |snap: &str| board.settings.configuration(snap, &[]).map(Value::Object);
+    assert_eq!(of("pi"), Ok(json!({"own": true})));
+    assert_eq!(of("system"), Ok(json!({"refresh": {"retain": 7}})));
+}
+
+#[tokio::test]
 async fn system_options_say_what_comes_of_them() {
     let board = board(&[]);
     let set = async |patch: Value| {

@@ -2,10 +2,14 @@
 
 use super::content::Content;
 use super::{container, yaml};
+use crate::domain::snap::SnapType;
 use crate::domain::{ErrorKind, Fault, SnapInfo};
 use crate::drivers::squashfs::ImageError;
 use crate::managers::interfaces;
 use std::path::Path;
+
+/// Where a gadget says what it asks for.
+const GADGET: &str = "meta/gadget.yaml";
 
 /// What is wrong with a snap file.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +41,10 @@ pub(super) fn read_info(content: &Content) -> Result<SnapInfo, SnapFileError> {
     let bytes = content.read("meta/snap.yaml", yaml::MAX_SIZE as u64)?;
     let hooks = content.files_in("meta/hooks")?;
     let mut info = yaml::parse_with_hooks(&bytes, &hooks)?;
+    if info.kind == SnapType::Gadget && content.find(GADGET)?.is_some() {
+        let bytes = content.read(GADGET, yaml::MAX_SIZE as u64)?;
+        info.gadget = Some(yaml::parse_gadget_yaml(&bytes)?);
+    }
     interfaces::validate(&mut info);
     Ok(info)
 }

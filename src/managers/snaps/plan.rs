@@ -522,11 +522,13 @@ fn sequence(
         ));
     }
     if is_configured(info) {
-        tasks.push(hook(
+        let mut configure = hook(
             &info.name,
             "configure",
             format!("Run configure hook of {name:?} snap if present"),
-        ));
+        );
+        configure.params["use-defaults"] = Value::Bool(record.is_none());
+        tasks.push(configure);
     }
     tasks.push(hook(
         &info.name,

@@ -4,6 +4,7 @@
 use super::{SnapParams, put_back};
 use crate::domain::{ConnRef, ConnectionRecord, PlannedTask, SnapName, kinds};
 use crate::engine::{Outcome, Probe, TaskContext, TaskError, TaskKind};
+use crate::managers::interfaces::plan::By;
 use crate::managers::interfaces::repository::{End, Repository};
 use crate::managers::interfaces::{Interfaces, plan, policy};
 use serde_json::json;
@@ -56,7 +57,7 @@ impl TaskKind for AutoConnect {
 /// What connects by itself.
 #[derive(Default)]
 struct Found<'w> {
-    pairs: Vec<(End<'w>, End<'w>)>,
+    pairs: Vec<(End<'w>, End<'w>, By)>,
     /// Why something that could connect does not.
     told: Vec<String>,
 }
@@ -67,6 +68,7 @@ fn candidates<'w>(view: &Repository<'w>, snap: &SnapName) -> Found<'w> {
     let slots = view.slots();
     let mut found = Found::default();
     let mut seen: BTreeSet<ConnRef> = BTreeSet::new();
+    wanted_by_gadget(view, snap, &mut found, &mut seen);
     let own = view.plugs_of(snap);
     let offered: BTreeSet<&str> = slots
         .iter()
@@ -88,7 +90,7 @@ fn candidates<'w>(view: &Repository<'w>, snap: &SnapName) -> Found<'w> {
             [slot] => {
                 let key = view.key(&plug, slot);
                 if view.record(&key).is_none() && seen.insert(key) {
-                    found.pairs.push((plug, (*slot).clone()));
+                    found.pairs.push((plug, (*slot).clone(), By::Itself));
                 }
             }
             several => {
@@ -108,12 +110,55 @@ fn candidates<'w>(view: &Repository<'w>, snap: &SnapName) -> Found<'w> {
     found
 }
 
+/// The connections that the gadget asks for and that this snap makes possible: as a plug's or slot's snap, or as the
+/// gadget. They obey the rules of connections made by hand (contract: interfaces-and-hardware, section 2).
+fn wanted_by_gadget<'w>(
+    view: &Repository<'w>,
+    snap: &SnapName,
+    found: &mut Found<'w>,
+    seen: &mut BTreeSet<ConnRef>,
+) {
+    let Some((gadget, asked)) = view.gadget() else {
+        return;
+    };
+    for one in &asked.connections {
+        let ends = (view.meant(&one.plug_snap), view.meant(&one.slot_snap));
+        let (Some(plug_snap), Some(slot_snap)) = ends else {
+            continue;
+        };
+        if ![gadget, &plug_snap, &slot_snap].contains(&snap) {
+            continue;
+        }
+        // One end may come with another snap.
+        let ends = (view.plug(&plug_snap, &one.plug), view.slot(&slot_snap, &one.slot));
+        let (Some(plug), Some(slot)) = ends else {
+            continue;
+        };
+        let key = view.key(&plug, &slot);
+        if view.record(&key).is_some() {
+            continue;
+        }
+        let refused = match plug.interface.name == slot.interface.name {
+            true => policy::check_connection(view, &plug, &slot, &policy::Dynamic::default()).err(),
+            false => Some(String::from("they are of different interfaces")),
+        };
+        if let Some(reason) = refused {
+            found.told.push(format!(
+                "the gadget asks for {}:{} to be connected to {}:{}, which cannot be: {reason}",
+                plug.snap, plug.name, slot.snap, slot.name
+            ));
+        } else if seen.insert(key) {
+            found.pairs.push((plug, slot, By::Gadget));
+        }
+    }
+}
+
 /// The connects, and the profiles once more after them.
-fn injected(view: &Repository, params: &SnapParams, pairs: &[(End, End)]) -> Vec<PlannedTask> {
+fn injected(view: &Repository, params: &SnapParams, pairs: &[(End, End, By)]) -> Vec<PlannedTask> {
     let mut tasks: Vec<PlannedTask> = Vec::new();
     let mut last = Vec::new();
-    for (plug, slot) in pairs {
-        plan::append(&mut tasks, plan::connect_tasks(view, plug, slot, true), None);
+    for (plug, slot, by) in pairs {
+        plan::append(&mut tasks, plan::connect_tasks(view, plug, slot, *by), None);
         last.push(tasks.len() - 1);
     }
     if pairs.is_empty() {

@@ -341,6 +341,60 @@ async fn what_connects_itself_and_what_is_not_wanted() {
 }
 
 #[tokio::test]
+async fn what_the_gadget_asks_for() {
+    // contract: interfaces-and-hardware, section 2: by the rules of connections made by hand, and marked
+    use crate::domain::snap::{GadgetConnection, GadgetInfo};
+    let bench = bench();
+    let asked = |plug: (&str, &str), slot: (&str, &str)| GadgetConnection {
+        plug_snap: plug.0.into(),
+        plug: plug.1.into(),
+        slot_snap: slot.0.into(),
+        slot: slot.1.into(),
+    };
+    let mut gadget = Maker::new("pi", SnapType::Gadget).slot("bcm-gpio-4", "gpio", json!({"number": 4}));
+    gadget.0.gadget = Some(GadgetInfo {
+        connections: vec![
+            asked(("lights", "lamp"), ("pi", "bcm-gpio-4")),
+            asked(("lights", "led"), ("pi", "bcm-gpio-4")),
+            asked(("lights", "nosuch"), ("pi", "bcm-gpio-4")),
+            asked(("later", "lamp"), ("pi", "bcm-gpio-4")),
+        ],
+        ..GadgetInfo::default()
+    });
+    bench.install(gadget);
+    let change = bench.one(kinds::AUTO_CONNECT, json!({"snap": "lights"})).await;
+    assert_eq!(change.shown_status(), TaskStatus::Done);
+    let made: Vec<(String, bool, bool)> = bench
+        .records()
+        .iter()
+        .map(|record| (record.connection.to_string(), record.auto, record.by_gadget))
+        .collect();
+    assert_eq!(
+        made,
+        [
+            (String::from("lights:lamp pi:bcm-gpio-4"), true, true),
+            (String::from("lights:net system:network"), true, false)
+        ]
+    );
+    assert!(
+        change.tasks[0].log[0].contains(
+            "the gadget asks for lights:led to be connected to pi:bcm-gpio-4, which cannot be: they are of different interfaces"
+        ),
+        "{:?}",
+        change.tasks[0].log
+    );
+    // What was disconnected by hand stays so.
+    bench.disconnect(("lights", "lamp"), false).await;
+    bench.one(kinds::AUTO_CONNECT, json!({"snap": "lights"})).await;
+    let lamp = bench
+        .records()
+        .into_iter()
+        .find(|record| record.by_gadget)
+        .unwrap();
+    assert!(lamp.undesired);
+}
+
+#[tokio::test]
 async fn two_candidates_are_none() {
     // contract, section 2: exactly one candidate, else a log
     let bench = bench();

@@ -1,10 +1,8 @@
 //! `get :PLUG NAME` and `set :PLUG NAME=VALUE`: attributes of the connection that an interface hook is about
 //! (contract: snaps-and-assertions, section 2).
 
-use super::super::config;
-use super::options::shown;
 use super::{Caller, Flags, SnapctlOutput};
-use crate::domain::Fault;
+use crate::domain::{Fault, assignment};
 use crate::managers::interfaces::HookAttributes;
 use serde_json::{Map, Value};
 
@@ -45,9 +43,9 @@ pub(super) fn get(caller: &Caller<'_>, flags: &Flags, word: &str) -> Result<Snap
         found.insert(name.clone(), value.clone());
     }
     let text = if flags.has("d") || names.len() > 1 {
-        config::with_tabs(&Value::Object(found))
+        assignment::with_tabs(&Value::Object(found))
     } else {
-        shown(found.into_iter().next().map(|(_, value)| value), flags.has("t"))
+        assignment::shown(found.into_iter().next().map(|(_, value)| value), flags.has("t"))
     };
     Ok(SnapctlOutput::printed(text + "\n"))
 }

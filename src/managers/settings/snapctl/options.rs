@@ -2,6 +2,7 @@
 
 use super::super::config::{self, ConfigError};
 use super::{Caller, Flags, SnapctlOutput, attributes};
+use crate::domain::assignment::{self, Typing};
 use crate::domain::{Fault, SnapName};
 use crate::managers::settings::Settings;
 use crate::store::StoreError;
@@ -43,24 +44,23 @@ impl Settings {
             }
         }
         let text = if as_document || keys.len() > 1 {
-            config::with_tabs(&Value::Object(found))
+            assignment::with_tabs(&Value::Object(found))
         } else {
-            shown(found.into_iter().next().map(|(_, value)| value), typed)
+            assignment::shown(found.into_iter().next().map(|(_, value)| value), typed)
         };
         Ok(SnapctlOutput::printed(text + "\n"))
     }
 
     pub(super) async fn set(&self, caller: &Caller<'_>, flags: &Flags) -> Result<SnapctlOutput, Fault> {
-        let (as_string, typed) = (flags.has("s"), flags.has("t"));
         flags.not_both("t", "s")?;
         if flags.words.is_empty() {
             return Err(Fault::bad("set which option?"));
         }
         if is_end(&flags.words[0]) {
-            let set = assignments(&flags.words[1..], as_string, typed)?;
+            let set = assigned(flags, &flags.words[1..])?;
             return attributes::set(caller, flags, &flags.words[0], set);
         }
-        let patch = assignments(&flags.words, as_string, typed)?;
+        let patch = assigned(flags, &flags.words)?;
         self.store_patch(caller, patch).await
     }
 
@@ -102,65 +102,12 @@ impl Settings {
     }
 }
 
-/// `key=value` words; `key!` is null.
-fn assignments(words: &[String], as_string: bool, typed: bool) -> Result<Map<String, Value>, Fault> {
-    let mut patch = Map::new();
-    for word in words {
-        if let Some(key) = word.strip_suffix('!').filter(|key| !key.is_empty()) {
-            patch.insert(key.to_owned(), Value::Null);
-            continue;
-        }
-        let (key, text) = word
-            .split_once('=')
-            .ok_or_else(|| Fault::bad(format!("invalid parameter: {word:?} (want key=value)")))?;
-        patch.insert(key.to_owned(), parsed(text, as_string, typed)?);
-    }
-    Ok(patch)
-}
-
-/// One value as `get` prints it: text as it is, everything else as JSON; nothing for what is not there.
-pub(super) fn shown(value: Option<Value>, typed: bool) -> String {
-    match value {
-        None if typed => String::from("null"),
-        None => String::new(),
-        Some(Value::String(text)) if !typed => text,
-        Some(value) => config::with_tabs(&value),
-    }
-}
-
-fn parsed(text: &str, as_string: bool, typed: bool) -> Result<Value, Fault> {
-    if as_string {
-        return Ok(Value::String(text.to_owned()));
-    }
-    match serde_json::from_slice(text.as_bytes()) {
-        Ok(value) => Ok(value),
-        Err(_) if !typed => Ok(Value::String(text.to_owned())),
-        Err(error) => Err(Fault::bad(format!(
-            "failed to parse JSON: {}",
-            reason(text, &error)
-        ))),
-    }
-}
-
-/// What is wrong with a text that should be JSON, in the words that scripts know.
-fn reason(text: &str, error: &serde_json::Error) -> String {
-    if error.is_eof() {
-        return String::from("unexpected end of JSON input");
-    }
-    let line = text
-        .lines()
-        .nth(error.line().saturating_sub(1))
-        .unwrap_or_default();
-    let at = error.column().saturating_sub(1);
-    let found = line.get(at..).and_then(|rest| rest.chars().next());
-    let told = error.to_string();
-    match found {
-        Some(found) if told.starts_with("trailing characters") => {
-            format!("invalid character {found:?} after top-level value")
-        }
-        Some(found) if told.starts_with("expected value") => {
-            format!("invalid character {found:?} looking for beginning of value")
-        }
-        _ => told,
-    }
+/// The assignments among a command's words.
+fn assigned(flags: &Flags, words: &[String]) -> Result<Map<String, Value>, Fault> {
+    let typing = match (flags.has("s"), flags.has("t")) {
+        (true, _) => Typing::Text,
+        (_, true) => Typing::Strict,
+        _ => Typing::Lenient,
+    };
+    assignment::read(words, typing).map_err(|error| Fault::bad(error.to_string()))
 }

@@ -143,7 +143,7 @@ pub(super) fn hook(name: &str, raw: RawHook) -> Result<HookInfo, SnapYamlError> 
 }
 
 fn wrong(app: &str, what: &str, advice: &str) -> SnapYamlError {
-    SnapYamlError::Rule(format!("app {app:?} is wrong, {what}: {advice}"))
+    super::rule(format!("app {app:?} is wrong, {what}: {advice}"))
 }
 
 fn chain(name: &str, items: Option<Vec<String>>) -> Result<Vec<String>, SnapYamlError> {
@@ -413,7 +413,7 @@ fn no_cycle(info: &crate::domain::SnapInfo) -> Result<(), SnapYamlError> {
         return Ok(());
     }
     let names: Vec<&str> = left.into_iter().collect();
-    Err(SnapYamlError::Rule(format!(
+    Err(super::rule(format!(
         "the services {} wait for each other: break the circle of before and after",
         names.join(", ")
     )))

@@ -104,7 +104,7 @@ fn bind<'a>(
 }
 
 fn wrong(side: Side, name: &str, what: &str, advice: &str) -> SnapYamlError {
-    SnapYamlError::Rule(format!("{} {name:?} is wrong, {what}: {advice}", side.word()))
+    super::rule(format!("{} {name:?} is wrong, {what}: {advice}", side.word()))
 }
 
 fn one(side: Side, name: &str, value: Value) -> Result<EndInfo, SnapYamlError> {
@@ -207,7 +207,7 @@ pub(super) fn apart(
     slots: &BTreeMap<String, EndInfo>,
 ) -> Result<(), SnapYamlError> {
     match plugs.keys().find(|name| slots.contains_key(*name)) {
-        Some(name) => Err(SnapYamlError::Rule(format!(
+        Some(name) => Err(super::rule(format!(
             "{name:?} is a plug and a slot: give one of them another name"
         ))),
         None => Ok(()),

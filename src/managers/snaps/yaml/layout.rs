@@ -48,7 +48,7 @@ pub(super) fn all(raw: BTreeMap<String, RawLayout>) -> Result<Vec<LayoutInfo>, S
 }
 
 fn wrong(path: &str, what: &str, advice: &str) -> SnapYamlError {
-    SnapYamlError::Rule(format!("layout {path:?} is wrong, {what}: {advice}"))
+    super::rule(format!("layout {path:?} is wrong, {what}: {advice}"))
 }
 
 fn is_below(path: &str, dir: &str) -> bool {

@@ -3,6 +3,7 @@
 
 mod apps;
 mod ends;
+mod gadget;
 mod layout;
 mod node;
 mod raw;
@@ -20,28 +21,34 @@ use std::collections::BTreeMap;
 /// The largest snap.yaml that is read, in bytes.
 pub const MAX_SIZE: usize = 1 << 20;
 
+/// The files that are read here.
+const SNAP: &str = "meta/snap.yaml";
+const GADGET: &str = "meta/gadget.yaml";
+
+pub use gadget::parse_gadget_yaml;
+
 /// Names that no snap may have: the system's own, and the folder of the wrappers in `/snap`.
 const RESERVED: [&str; 2] = [SnapName::SYSTEM, "bin"];
 
-/// What is wrong with a snap.yaml: one sentence that says what to do.
+/// What is wrong with a snap.yaml or a gadget.yaml: one sentence that says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SnapYamlError {
     /// It is larger than [`MAX_SIZE`].
-    #[error("meta/snap.yaml is larger than {MAX_SIZE} bytes: make it smaller")]
-    TooLarge,
+    #[error("{0} is larger than {MAX_SIZE} bytes: make it smaller")]
+    TooLarge(&'static str),
     /// It is no YAML, has a value of the wrong type, or is nested or repeated beyond reason.
-    #[error("meta/snap.yaml cannot be read: {0}")]
-    NotYaml(String),
+    #[error("{0} cannot be read: {1}")]
+    NotYaml(&'static str, String),
     /// A key that must be there is not.
     #[error("meta/snap.yaml has no {0}: add one")]
     Missing(&'static str),
     /// A rule is broken.
-    #[error("meta/snap.yaml: {0}")]
-    Rule(String),
+    #[error("{0}: {1}")]
+    Rule(&'static str, String),
 }
 
 fn rule(text: impl Into<String>) -> SnapYamlError {
-    SnapYamlError::Rule(text.into())
+    SnapYamlError::Rule(SNAP, text.into())
 }
 
 /// What a snap says of itself, without the hooks that are only files.
@@ -51,7 +58,7 @@ pub fn parse_snap_yaml(bytes: &[u8]) -> Result<SnapInfo, SnapYamlError> {
 
 /// The same, where `hook_files` are the names of the executable files in `meta/hooks`.
 pub fn parse_with_hooks(bytes: &[u8], hook_files: &[String]) -> Result<SnapInfo, SnapYamlError> {
-    let raw = read(bytes)?;
+    let raw = read(SNAP, bytes, Raw::read)?;
     let name = name(raw.name.as_deref())?;
     let kind = kind(raw.kind.as_deref())?;
     if raw.layouts.is_some() {
@@ -116,6 +123,7 @@ pub fn parse_with_hooks(bytes: &[u8], hook_files: &[String]) -> Result<SnapInfo,
         layout: layout::all(raw.layout.unwrap_or_default())?,
         links: links(raw.links.unwrap_or_default())?,
         dropped: Vec::new(),
+        gadget: None,
         name,
     };
     apps::together(&info)?;
@@ -123,17 +131,21 @@ pub fn parse_with_hooks(bytes: &[u8], hook_files: &[String]) -> Result<SnapInfo,
 }
 
 /// The YAML part: bounded, and no value of a wrong type gets through.
-fn read(bytes: &[u8]) -> Result<Raw, SnapYamlError> {
+fn read<T>(
+    file: &'static str,
+    bytes: &[u8],
+    shape: fn(node::Node) -> Result<T, node::Wrong>,
+) -> Result<T, SnapYamlError> {
     if bytes.len() > MAX_SIZE {
-        return Err(SnapYamlError::TooLarge);
+        return Err(SnapYamlError::TooLarge(file));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
-        SnapYamlError::NotYaml(format!("line {line} is not UTF-8: save it as UTF-8"))
+        SnapYamlError::NotYaml(file, format!("line {line} is not UTF-8: save it as UTF-8"))
     })?;
     node::parse(text)
-        .and_then(Raw::read)
-        .map_err(|wrong| SnapYamlError::NotYaml(wrong.to_string()))
+        .and_then(shape)
+        .map_err(|wrong| SnapYamlError::NotYaml(file, wrong.to_string()))
 }
 
 fn name(text: Option<&str>) -> Result<SnapName, SnapYamlError> {

@@ -193,7 +193,10 @@ fn timers() {
 fn too_large_is_refused_without_being_read() {
     let mut bytes = b"name: hello\nversion: 1\ndescription: ".to_vec();
     bytes.resize(MAX_SIZE + 1, b'x');
-    assert_eq!(parse_snap_yaml(&bytes), Err(SnapYamlError::TooLarge));
+    assert_eq!(
+        parse_snap_yaml(&bytes),
+        Err(SnapYamlError::TooLarge("meta/snap.yaml"))
+    );
 }
 
 proptest::proptest! {
