@@ -153,6 +153,8 @@ async fn run(options: &Options) -> Result<(), StartError> {
     ])?;
     let (stopper, stop) = watch::channel(false);
 
+    // Before services run: an end that is asked for from now on takes them with it.
+    let end_asked = end_asked()?;
     house.reconcile(opened.restored, RECONCILE_PATIENCE).await;
     // From now on the agent answers for itself.
     fs::remove_file(&dirs.maintenance())?;
@@ -174,7 +176,7 @@ async fn run(options: &Options) -> Result<(), StartError> {
     let backups = tokio::spawn(keep_backups(Arc::clone(&house.engine)));
     let devices = tokio::spawn(follow_devices(Arc::clone(&house.managers.hardware)));
 
-    wait_for_end().await?;
+    end_asked.await;
     log::info!("ending");
     notify(sd_notify::NotifyState::Stopping);
     house.managers.system.begin_maintenance(Maintenance::Restarting);
@@ -258,14 +260,16 @@ async fn back_up(store: Arc<Store>) {
     }
 }
 
-async fn wait_for_end() -> std::io::Result<()> {
+/// Waits for who asks the agent to end. What asks from now on is heard, even before it is waited for.
+fn end_asked() -> std::io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 impl House {

@@ -43,7 +43,7 @@ fn eventually(snap: &Snap, line: &str, so: impl Fn(&str) -> bool) -> String {
 
 #[test]
 fn services_are_listed_started_stopped_and_restarted() {
-    if !has_snap("services_are_listed_started_stopped_and_restarted") {
+    if !has_snap("snap_services::services_are_listed_started_stopped_and_restarted") {
         return;
     }
     let snap = installed();
@@ -99,7 +99,7 @@ fn services_are_listed_started_stopped_and_restarted() {
 
 #[test]
 fn logs_are_read_and_followed() {
-    if !has_snap("logs_are_read_and_followed") {
+    if !has_snap("snap_services::logs_are_read_and_followed") {
         return;
     }
     let snap = installed();
