@@ -5,6 +5,7 @@ use crate::support::daemon::binary;
 use crate::support::snap::{Snap, has_snap, one_line, rows};
 use crate::support::somebody::is_root;
 use serde_json::{Value, json};
+use std::io::Read;
 use std::path::Path;
 
 fn app(snap: &Snap, version: &str) -> String {
@@ -509,4 +510,58 @@ fn our_own_command_has_them_too() {
     assert!(said.starts_with("hello-peer is tried from "), "{said}");
     assert_eq!(shown(&snap)["trymode"], true);
     assert_eq!(shown(&snap)["cohort-key"], "xx");
+}
+
+/// contract: confinement, section 1.6, "Refresh of a snap with a running app"
+#[test]
+fn a_snap_in_use_is_not_refreshed() {
+    if !is_root() {
+        println!("skipped: snap_revisions::a_snap_in_use_is_not_refreshed: needs root for control groups");
+        return;
+    }
+    let snap = Snap::new();
+    let base = base(&snap);
+    let waits = snap.pack(
+        "busy-peer",
+        &[
+            (
+                "meta/snap.yaml",
+                "name: busy-peer\nversion: 1\nbase: snug\napps:\n  sh: {command: bin/wait}\n",
+            ),
+            ("bin/wait", "#!/bin/sh\necho here\nexec sleep 1000\n"),
+        ],
+    );
+    let files: Vec<Vec<u8>> = [&base, &waits]
+        .iter()
+        .map(|file| std::fs::read(file).unwrap())
+        .collect();
+    snap.daemon
+        .install(&[("b.snap", &files[0]), ("w.snap", &files[1])]);
+    let mut app = std::process::Command::new(snap.path("snap/bin/busy-peer.sh"))
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = [0; 5];
+    app.stdout.take().unwrap().read_exact(&mut said).unwrap();
+    let tracked = std::fs::read_to_string(format!("/proc/{}/cgroup", app.id())).unwrap();
+    let send = |ignore: &str| {
+        let fields = [("dangerous", "true"), ("ignore-running", ignore)];
+        snap.daemon
+            .post_form("/v2/snaps", &fields, &[("snap", "w.snap", &files[1])])
+    };
+    let refused = send("false");
+    if tracked.contains("snap.busy-peer.sh") {
+        let text = format!(
+            "cannot install snap file: snap \"busy-peer\" has running apps (sh), pids: {}",
+            app.id()
+        );
+        assert_eq!((refused.status, refused.message()), (400, text.as_str()));
+        snap.daemon.done(&send("true"));
+        assert_eq!(snap.daemon.get("/v2/snaps/busy-peer").result()["revision"], "x2");
+    } else {
+        println!("skipped: snap_revisions::a_snap_in_use_is_not_refreshed: there are no control groups");
+    }
+    app.kill().unwrap();
+    app.wait().unwrap();
+    snap.daemon.done(&send("false"));
 }

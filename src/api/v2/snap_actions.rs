@@ -45,6 +45,7 @@ async fn sideload(mut call: Call) -> Result<Reply, Fault> {
         devmode: form.flag("devmode"),
         jailmode: form.flag("jailmode"),
         classic: form.flag("classic"),
+        ignore_running: form.flag("ignore-running"),
         all_or_none: all_or_none(form.text("transaction"))?,
     };
     may_weaken(&call, tries || flags.dangerous || flags.devmode || flags.classic)?;
@@ -386,6 +387,7 @@ pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
         devmode: bool,
         jailmode: bool,
         classic: bool,
+        ignore_running: bool,
         transaction: Option<String>,
     }
     vec![

@@ -58,8 +58,10 @@ impl TaskKind for StartServices {
 
     fn perform(&self, task: &TaskContext) -> Result<Outcome, TaskError> {
         let record = record_of(task)?;
-        let first =
-            task.change().is_some_and(|change| change.kind == "install-snap") && record.sequence.len() == 1;
+        let first = task
+            .change()
+            .is_some_and(|change| matches!(change.kind.as_str(), "install-snap" | "try-snap"))
+            && record.sequence.len() == 1;
         let mut wanted = Vec::new();
         let mut disabled = Vec::new();
         for app in startable(&record) {

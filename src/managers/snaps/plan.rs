@@ -4,10 +4,12 @@
 use super::aliases::rules::in_the_way;
 use super::params::{Before, Flags, Prerequisites, Setup};
 use super::{Device, Snaps, Upload, file, identity};
+use crate::confine::tag_of_app;
 use crate::domain::snap::{Confinement, SnapType};
 use crate::domain::{
     ErrorKind, Fault, FileIdentity, Plan, PlannedTask, Revision, SnapInfo, SnapName, SnapRecord, kinds,
 };
+use crate::drivers::cgroup::Tree;
 use crate::managers::interfaces;
 use crate::store::World;
 use serde_json::{Value, json};
@@ -22,6 +24,8 @@ pub struct SideloadFlags {
     pub devmode: bool,
     pub jailmode: bool,
     pub classic: bool,
+    /// Even while apps of the snap run.
+    pub ignore_running: bool,
     /// All snaps or none (`transaction: all-snaps`); else each for itself.
     pub all_or_none: bool,
 }
@@ -81,7 +85,48 @@ impl Snaps {
                 candidate(upload.path(), identity, &sideload.original)
             })
             .collect::<Result<Vec<_>, Fault>>()?;
-        install(&self.store.world(), candidates, flags, &self.device)
+        self.plan_install(candidates, flags)
+    }
+
+    fn plan_install(&self, candidates: Vec<Candidate>, flags: SideloadFlags) -> Result<Plan, Fault> {
+        let world = self.store.world();
+        let present = candidates
+            .iter()
+            .filter_map(|one| world.snap(one.info.name.as_str()));
+        for record in present.filter(|_| !flags.ignore_running) {
+            self.check_idle(record)?;
+        }
+        install(&world, candidates, flags, &self.device)
+    }
+
+    /// Nobody uses the apps of a snap that is to be refreshed; services do not count, they are stopped (contract:
+    /// confinement, section 1.6). Without control groups nobody can tell.
+    fn check_idle(&self, record: &SnapRecord) -> Result<(), Fault> {
+        let Some(tree) = Tree::find(self.dirs.root()) else {
+            return Ok(());
+        };
+        let groups = tree.names();
+        let (mut apps, mut pids) = (Vec::new(), Vec::new());
+        for app in record.info().into_iter().flat_map(|info| info.apps.values()) {
+            let tag = tag_of_app(&record.name, &app.name);
+            if app.is_service() || app.refresh_mode == "ignore-running" || !groups.contains(&tag) {
+                continue;
+            }
+            let running = tree.group(&tag).map(|group| group.pids()).unwrap_or_default();
+            if !running.is_empty() {
+                apps.push(app.name.as_str());
+                pids.extend(running.iter().map(i32::to_string));
+            }
+        }
+        if apps.is_empty() {
+            return Ok(());
+        }
+        Err(Fault::bad(format!(
+            "cannot install snap file: snap {:?} has running apps ({}), pids: {}",
+            record.name.as_str(),
+            apps.join(", "),
+            pids.join(",")
+        )))
     }
 
     /// The change that installs a folder as it stands and goes on changing (`try`). Reads it: to be called where
@@ -113,7 +158,7 @@ impl Snaps {
         };
         let one = candidate(&real, tried, folder)?;
         let summary = format!("Try {:?} snap from {folder}", one.info.name.as_str());
-        let plan = install(&self.store.world(), vec![one], flags, &self.device)?;
+        let plan = self.plan_install(vec![one], flags)?;
         Ok(Plan {
             kind: "try-snap",
             summary,

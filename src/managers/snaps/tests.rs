@@ -84,6 +84,7 @@ const DANGEROUS: SideloadFlags = SideloadFlags {
     devmode: false,
     jailmode: false,
     classic: false,
+    ignore_running: false,
     all_or_none: false,
 };
 
@@ -298,8 +299,15 @@ fn refusals() {
         assert!(fault.message.contains(text), "{}", fault.message);
     }
     install(&installed(), vec![candidate(gadget)], DANGEROUS, &DEVICE).expect("the same gadget again");
-    let reads_both = "name: foo\nversion: 1\nepoch: 1*\n";
-    install(&installed(), vec![candidate(reads_both)], DANGEROUS, &DEVICE).expect("it reads epoch 0");
+    let epochs =
+        |epoch: &str| format!("name: old\nversion: 1\nepoch: {{read: [{epoch}], write: [{epoch}]}}\n");
+    let old = world(vec![record(&epochs("0, 1"), &[1])]);
+    install(&old, vec![candidate(&epochs("1, 2"))], DANGEROUS, &DEVICE).expect("one in common is enough");
+    assert!(
+        refused(&old, &[&epochs("2, 3")], &DEVICE)
+            .message
+            .contains("cannot read the data")
+    );
 }
 
 #[test]
