@@ -20,6 +20,7 @@ pub mod requester;
 pub mod revision;
 pub mod schedule;
 pub mod snap;
+pub mod sort;
 pub mod status;
 
 pub use attrs::Attrs;

@@ -3,6 +3,7 @@
 //! somewhere in it, `/N` divides it into N spans.
 
 use super::Timestamp;
+use super::sort;
 use jiff::ToSpan;
 use jiff::civil::{Date, DateTime, Weekday};
 use jiff::tz::TimeZone;
@@ -234,7 +235,7 @@ impl Events {
                 spread: false,
             });
         }
-        windows.sort_unstable();
+        sort::by(&mut windows, Ord::cmp);
         windows.dedup_by_key(|window| window.start);
         windows
     }

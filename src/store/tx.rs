@@ -2,7 +2,9 @@
 
 use super::{StoreError, World};
 use crate::domain::record::{Health, LedSetting, LineSetting, Notice, Warning};
-use crate::domain::{Change, ChangeId, ConnRef, ConnectionRecord, Revision, SnapName, SnapRecord, Timestamp};
+use crate::domain::{
+    Change, ChangeId, ConnRef, ConnectionRecord, Revision, SnapName, SnapRecord, Timestamp, sort,
+};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use serde_json::Value;
@@ -452,7 +454,7 @@ impl<'a> Tx<'a> {
         if ready.len() <= super::world::READY_IN_MEMORY {
             return;
         }
-        ready.sort_unstable();
+        sort::by(&mut ready, Ord::cmp);
         let surplus = ready.len() - super::world::READY_IN_MEMORY;
         self.world.has_history = true;
         for (_, id) in ready.into_iter().take(surplus) {

@@ -6,6 +6,7 @@ use crate::cli::table::Table;
 use crate::cli::{progress, time};
 use crate::client::escaped;
 use crate::client::types::{Change, Task};
+use crate::domain::sort;
 use serde_json::json;
 
 /// Ids count upwards; what is no number comes last.
@@ -25,7 +26,7 @@ pub async fn list(session: &Session, snap: Option<&str>, abs_time: bool) -> Outc
         session.remark("No changes of this kind are known.");
         return Ok(());
     }
-    changes.sort_by_key(|change| order(&change.id));
+    sort::by_key(&mut changes, |change| order(&change.id));
     let mut table = Table::new(&["ID", "Status", "Spawn", "Ready", "Summary"]);
     for change in &changes {
         table.row([

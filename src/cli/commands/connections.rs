@@ -4,6 +4,7 @@ use crate::cli::session::{Failure, Outcome, Session};
 use crate::cli::table::Table;
 use crate::client::escaped;
 use crate::client::types::{Connections, Interface, Plug};
+use crate::domain::sort;
 use serde_json::{Map, Value, json};
 
 /// An end as people write it; the system's own stand without a snap.
@@ -92,7 +93,7 @@ fn connection_table(connections: &Connections) -> Table {
         ]);
     }
     // By interface, connected ones and plugs before free slots; natural order keeps pin-9 before pin-10.
-    rows.sort_by_cached_key(|row| {
+    sort::by_key(&mut rows, |row| {
         (
             row[0].clone(),
             row[1].is_empty(),

@@ -10,6 +10,7 @@ use crate::cli::terminal::{self, Style};
 use crate::cli::time;
 use crate::client::escaped;
 use crate::client::types::{End, Hardware, Led, Line};
+use crate::domain::sort;
 use serde_json::{Value, json};
 
 const HARDWARE: &str = "/v2/hardware";
@@ -72,7 +73,9 @@ async fn watch_board(session: &Session) -> Outcome {
 
 fn line_table(lines: &[Line]) -> Table {
     let mut lines: Vec<&Line> = lines.iter().collect();
-    lines.sort_by_cached_key(|line| (line.chip.clone(), line.offset, natural(&line.name)));
+    sort::by_key(&mut lines, |line| {
+        (line.chip.clone(), line.offset, natural(&line.name))
+    });
     let mut table = Table::new(&[
         "Line",
         "Pin",

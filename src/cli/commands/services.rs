@@ -5,6 +5,7 @@ use crate::cli::table::Table;
 use crate::cli::time;
 use crate::client::escaped;
 use crate::client::types::App;
+use crate::domain::sort;
 use serde_json::{Value, json};
 
 pub async fn list(session: &Session, names: &[String]) -> Outcome {
@@ -36,7 +37,7 @@ fn table(apps: &[App]) -> Table {
             .iter()
             .map(|activator| format!("{}-activated", activator.kind))
             .collect();
-        notes.sort();
+        sort::by(&mut notes, Ord::cmp);
         notes.dedup();
         table.row([
             &format!("{}.{}", app.snap, app.name),

@@ -6,6 +6,7 @@ use crate::cli::table::Table;
 use crate::cli::time;
 use crate::client::types::{App, Snap};
 use crate::client::{Upload, escaped};
+use crate::domain::sort;
 use serde_json::json;
 
 /// The resource that lists snaps by name.
@@ -36,7 +37,7 @@ pub async fn list(session: &Session, args: &List) -> Outcome {
         session.remark("No snaps are installed yet; try `pinion install --dangerous FILE`.");
         return Ok(());
     }
-    snaps.sort_by(|a, b| a.name.cmp(&b.name));
+    sort::by(&mut snaps, |a, b| a.name.cmp(&b.name));
     session.print(table(&snaps))
 }
 

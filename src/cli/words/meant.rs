@@ -1,12 +1,14 @@
 //! What somebody may have meant by a word that is not known.
 
+use crate::domain::sort;
+
 /// What may have been meant.
 pub(super) fn tip(word: &str, names: impl Iterator<Item = &'static str>) -> String {
     let mut near: Vec<(usize, &str)> = names
         .map(|name| (distance(word, name), name))
         .filter(|(distance, name)| *distance <= 1 + name.trim_start_matches('-').len() / 4)
         .collect();
-    near.sort_unstable();
+    sort::by(&mut near, Ord::cmp);
     near.truncate(3);
     match near[..] {
         [] => String::new(),

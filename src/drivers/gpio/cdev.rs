@@ -4,8 +4,8 @@
 
 use super::numbers::SysfsGpio;
 use super::{CDEV_V1, ChipInfo, Chips, Edge, EdgeSink, GpioError, Held, LineInfo, Request, no_chip};
-use crate::domain::Timestamp;
 use crate::domain::hardware::{Direction, LineAddress};
+use crate::domain::{Timestamp, sort};
 use crate::drivers::clock::{Clock, monotonic_ns};
 use gpio_cdev::{EventRequestFlags, LineDirection, LineEventHandle, LineHandle, LineRequestFlags};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -86,7 +86,7 @@ impl Cdev {
                 Some((number, entry.path()))
             })
             .collect();
-        numbered.sort_unstable();
+        sort::by(&mut numbered, Ord::cmp);
         let mut chips: Vec<(ChipInfo, gpio_cdev::Chip)> = numbered
             .into_iter()
             .filter_map(|(_, path)| match gpio_cdev::Chip::new(&path) {

@@ -1,5 +1,6 @@
 //! Global GPIO numbers: what `/sys/class/gpio` says of chips and exports (contract: interfaces-and-hardware, gpio).
 
+use crate::domain::sort;
 use crate::drivers::fs::{FileError, Named};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,7 +44,7 @@ impl SysfsGpio {
                 })
             })
             .collect();
-        chips.sort_by_key(|chip| chip.base);
+        sort::by_key(&mut chips, |chip| chip.base);
         chips
     }
 

@@ -1,6 +1,7 @@
 //! The kernel's LED class: one folder an LED in `/sys/class/leds`.
 
 use super::{LedError, LedState, Leds};
+use crate::domain::sort;
 use crate::drivers::fs::Named;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,7 +38,7 @@ impl Leds for ClassLeds {
             .filter_map(Result::ok)
             .filter_map(|entry| entry.file_name().into_string().ok())
             .collect();
-        names.sort_unstable();
+        sort::by(&mut names, Ord::cmp);
         names
     }
 

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::{ImageError, MAX_DEPTH, MAX_INODES};
+use crate::domain::sort;
 use crate::drivers::fs::Named;
 use backhand::compression::Compressor;
 use backhand::{FilesystemCompressor, FilesystemWriter, NodeHeader};
@@ -100,7 +101,7 @@ fn walk(
         .map(|entry| entry.map(|entry| entry.file_name()))
         .collect::<Result<Vec<_>, _>>()
         .named("list", &here)?;
-    names.sort();
+    sort::by(&mut names, Ord::cmp);
     for name in names {
         let path = here.join(&name);
         let metadata = fs::symlink_metadata(&path).named("look at", &path)?;
@@ -141,7 +142,7 @@ fn note_attributes(path: &Path, below: &Path, warnings: &mut Vec<String>) {
     if names.is_empty() {
         return;
     }
-    names.sort();
+    sort::by(&mut names, Ord::cmp);
     let shown = if below.as_os_str().is_empty() {
         Path::new(".")
     } else {

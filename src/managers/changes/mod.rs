@@ -3,7 +3,7 @@
 mod notices;
 
 use crate::domain::record::Warning;
-use crate::domain::{Change, ChangeId, ErrorKind, Fault, Plan, Timestamp};
+use crate::domain::{Change, ChangeId, ErrorKind, Fault, Plan, Timestamp, sort};
 use crate::engine::Engine;
 use crate::store::{Store, StoreError};
 use std::sync::Arc;
@@ -165,7 +165,7 @@ impl Changes {
             .filter(|warning| all || warning.is_pending(now))
             .cloned()
             .collect();
-        warnings.sort_by_key(|warning| warning.last_added);
+        sort::by_key(&mut warnings, |warning| warning.last_added);
         warnings
     }
 

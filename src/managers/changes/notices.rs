@@ -2,7 +2,7 @@
 
 use super::{Changes, unreadable};
 use crate::domain::record::Notice;
-use crate::domain::{ErrorKind, Fault, SnapName, Timestamp};
+use crate::domain::{ErrorKind, Fault, SnapName, Timestamp, sort};
 use crate::store::NOTICE_EXPIRE;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -71,7 +71,7 @@ impl Changes {
             .filter(|notice| filter.takes(notice, now))
             .cloned()
             .collect();
-        fitting.sort_by_key(|notice| (notice.last_repeated, notice.id));
+        sort::by_key(&mut fitting, |notice| (notice.last_repeated, notice.id));
         fitting
     }
 

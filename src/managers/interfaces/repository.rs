@@ -6,7 +6,7 @@
 
 use super::builtin::{self, Interface};
 use crate::domain::snap::{EndInfo, GadgetInfo, SnapType};
-use crate::domain::{Attrs, ConnRef, ConnectionRecord, PlugRef, SlotRef, SnapInfo, SnapName, SnapRecord};
+use crate::domain::{Attrs, ConnRef, ConnectionRecord, PlugRef, SlotRef, SnapInfo, SnapName, SnapRecord, sort};
 use crate::store::World;
 use std::sync::{Arc, LazyLock};
 
@@ -191,7 +191,7 @@ impl<'w> Repository<'w> {
                 .filter_map(|interface| self.implicit(system, interface));
             slots.extend(offered);
         }
-        slots.sort_by(|a, b| (&a.snap, a.name).cmp(&(&b.snap, b.name)));
+        sort::by(&mut slots, |a, b| (&a.snap, a.name).cmp(&(&b.snap, b.name)));
         slots
     }
 

@@ -1,6 +1,6 @@
 //! What services print: two bounded files for each service, and the lines as they come for those who follow.
 
-use crate::domain::{Dirs, Fault, SnapName, Timestamp};
+use crate::domain::{Dirs, Fault, SnapName, Timestamp, sort};
 use crate::drivers::clock::Clock;
 use crate::drivers::fs;
 use futures_util::stream::{self, BoxStream, StreamExt};
@@ -114,7 +114,7 @@ impl Logs {
             .iter()
             .flat_map(|(snap, app)| self.read(snap, app))
             .collect();
-        lines.sort_by_key(|line| line.time);
+        sort::by_key(&mut lines, |line| line.time);
         if let Some(count) = count {
             lines.drain(..lines.len().saturating_sub(count));
         }
@@ -143,10 +143,7 @@ impl Logs {
     ) -> Result<LogStream, Fault> {
         // Before the files are read, so that nothing is missed in between.
         let coming = follow.then(|| self.followers.subscribe());
-        let mut newest: BTreeMap<_, _> = services
-            .iter()
-            .map(|service| (service.clone(), Timestamp(0)))
-            .collect();
+        let mut newest = sort::map(services.iter().map(|service| (service.clone(), Timestamp(0))));
         let lines = tokio::task::spawn_blocking(move || self.tail(&services, count))
             .await
             .map_err(|error| Fault::internal(error.to_string()))?;
@@ -176,7 +173,7 @@ impl Logs {
                 Some((about.modified().ok()?, about.len(), entry.path()))
             })
             .collect();
-        files.sort();
+        sort::by(&mut files, Ord::cmp);
         let mut sum: u64 = files.iter().map(|(_, size, _)| size).sum();
         for (_, size, path) in files {
             if sum <= total {

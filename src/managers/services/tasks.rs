@@ -3,7 +3,7 @@
 use super::activation::{is_activated, is_served};
 use super::plan::{Action, ControlParams};
 use super::{Services, startable, view};
-use crate::domain::{SnapName, SnapRecord, kinds};
+use crate::domain::{SnapName, SnapRecord, kinds, sort};
 use crate::engine::{Outcome, Probe, Registry, TaskContext, TaskError, TaskKind};
 use crate::store::{StoreError, Tx};
 use serde::Deserialize;
@@ -259,7 +259,7 @@ pub(super) fn set_disabled(
     record.disabled_services.retain(|name| !names.contains(name));
     if disabled {
         record.disabled_services.extend_from_slice(names);
-        record.disabled_services.sort();
+        sort::by(&mut record.disabled_services, Ord::cmp);
     }
     tx.put_snap(record)
 }

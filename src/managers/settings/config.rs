@@ -1,7 +1,7 @@
 //! Configuration documents: reading and patching them by dotted keys (contract: snaps-and-assertions, section 4; v2,
 //! section 7). Pure and bounded: what is accepted can be stored, and read again at every later start.
 
-use crate::domain::SnapName;
+use crate::domain::{SnapName, sort};
 use crate::store::World;
 use serde_json::{Map, Value};
 
@@ -127,7 +127,7 @@ fn set(snap: &str, document: &mut Value, key: &str, value: &Value) -> Result<(),
 pub fn patch(snap: &str, document: &Value, patch: &Map<String, Value>) -> Result<Value, ConfigError> {
     let mut patched = document.clone();
     let mut keys: Vec<&String> = patch.keys().collect();
-    keys.sort_by_key(|key| key.split('.').count());
+    sort::by_key(&mut keys, |key| key.split('.').count());
     for key in keys {
         set(snap, &mut patched, key, &patch[key])?;
     }

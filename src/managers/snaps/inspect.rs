@@ -4,7 +4,7 @@
 use super::Snaps;
 use super::identity;
 use super::params::Setup;
-use crate::domain::{Revision, RevisionRecord, SnapName, SnapRecord, TaskStatus, kinds};
+use crate::domain::{Revision, RevisionRecord, SnapName, SnapRecord, TaskStatus, kinds, sort};
 use crate::drivers::fs;
 use crate::drivers::mount::State;
 use crate::store::World;
@@ -66,12 +66,13 @@ impl Repair {
 impl Snaps {
     /// Everything that differs. Snaps in unready changes are left to their change. `deep` hashes every file again.
     pub fn inspect(&self, world: &World, deep: bool) -> Vec<Discrepancy> {
-        let busy: BTreeSet<&SnapName> = world
-            .changes
-            .values()
-            .filter(|change| !change.is_ready())
-            .flat_map(|change| &change.snaps)
-            .collect();
+        let busy = sort::set(
+            world
+                .changes
+                .values()
+                .filter(|change| !change.is_ready())
+                .flat_map(|change| &change.snaps),
+        );
         let mut found = Vec::new();
         for record in world.snaps.values().filter(|record| !busy.contains(&record.name)) {
             for revision in &record.sequence {
@@ -328,7 +329,7 @@ impl Snaps {
             .filter_map(|record| record.info())
             .flat_map(|info| self.wrapper_paths(info));
         let aliases = active().flat_map(|record| self.alias_links(record));
-        let known: BTreeSet<PathBuf> = wrappers.chain(aliases).map(|(path, _)| path).collect();
+        let known = sort::set(wrappers.chain(aliases).map(|(path, _)| path));
         for path in entries(&self.dirs.snap_bin()) {
             // An alias leads to the command that it stands for.
             let command = std::fs::read_link(&path)
@@ -347,16 +348,12 @@ impl Snaps {
     }
 
     fn stray_files(&self, world: &World, busy: &BTreeSet<&SnapName>, found: &mut Vec<Discrepancy>) {
-        let known: BTreeSet<PathBuf> = world
-            .snaps
-            .values()
-            .flat_map(|record| {
-                record
-                    .sequence
-                    .iter()
-                    .map(|known| self.dirs.snap_file(&record.name, known.revision))
-            })
-            .collect();
+        let known = sort::set(world.snaps.values().flat_map(|record| {
+            record
+                .sequence
+                .iter()
+                .map(|known| self.dirs.snap_file(&record.name, known.revision))
+        }));
         for path in entries(&self.dirs.snap_files()) {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let Some((snap, _)) = name.strip_suffix(".snap").and_then(|stem| stem.rsplit_once('_')) else {
@@ -377,7 +374,7 @@ fn entries(dir: &Path) -> Vec<PathBuf> {
         return Vec::new();
     };
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    paths.sort();
+    sort::by(&mut paths, Ord::cmp);
     paths
 }
 

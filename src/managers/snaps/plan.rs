@@ -7,7 +7,7 @@ use super::{Device, Snaps, Upload, file, identity};
 use crate::confine::tag_of_app;
 use crate::domain::snap::{Confinement, SnapType};
 use crate::domain::{
-    ErrorKind, Fault, FileIdentity, Plan, PlannedTask, Revision, SnapInfo, SnapName, SnapRecord, kinds,
+    ErrorKind, Fault, FileIdentity, Plan, PlannedTask, Revision, SnapInfo, SnapName, SnapRecord, kinds, sort,
 };
 use crate::drivers::cgroup::Tree;
 use crate::managers::interfaces;
@@ -196,7 +196,9 @@ pub(super) fn install(
     });
     plan.snaps = names;
     // a base before the snaps that stand on it
-    candidates.sort_by_key(|one| !matches!(one.info.kind, SnapType::Base | SnapType::Os | SnapType::Snapd));
+    sort::by_key(&mut candidates, |one| {
+        !matches!(one.info.kind, SnapType::Base | SnapType::Os | SnapType::Snapd)
+    });
     let many = candidates.len() > 1;
     let mut linked: BTreeMap<String, usize> = BTreeMap::new();
     for (index, candidate) in candidates.iter().enumerate() {

@@ -7,7 +7,7 @@ use super::params::Setup;
 use super::plan::{discard, hook};
 use super::{Snaps, not_installed};
 use crate::domain::snap::SnapType;
-use crate::domain::{ErrorKind, Fault, Plan, PlannedTask, Revision, SnapName, SnapRecord, kinds};
+use crate::domain::{ErrorKind, Fault, Plan, PlannedTask, Revision, SnapName, SnapRecord, kinds, sort};
 use crate::store::World;
 use serde_json::json;
 
@@ -81,7 +81,7 @@ pub(super) fn remove_many(world: &World, names: &[String]) -> Result<Plan, Fault
     let shown: Vec<&str> = going.iter().map(|name| name.as_str()).collect();
     plan.data.insert(String::from("snap-names"), json!(shown));
     // what stands on a base goes before the base
-    records.sort_by_key(|record| is_base(record));
+    sort::by_key(&mut records, |record| is_base(record));
     let mut apps_end = Vec::new();
     for (index, record) in records.into_iter().enumerate() {
         plan.snaps.push(record.name.clone());

@@ -3,7 +3,7 @@
 use super::{GADGET, Interface, plain, values};
 use crate::domain::hardware::Target;
 use crate::domain::snap::EndInfo;
-use crate::domain::{Attrs, SnapInfo};
+use crate::domain::{Attrs, SnapInfo, sort};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -82,7 +82,7 @@ pub fn parse_lines(text: &str) -> Result<Vec<RangeInclusive<u32>>, String> {
     if count > MOST_LINES {
         return Err(format!("range size cannot exceed {MOST_LINES}, found {count}"));
     }
-    spans.sort_by_key(|span| *span.start());
+    sort::by_key(&mut spans, |span| *span.start());
     for pair in spans.windows(2) {
         if pair[1].start() <= pair[0].end() {
             return Err(format!("overlapping range span found {:?}", show(&pair[1])));

@@ -2,7 +2,7 @@
 //! (contract: interfaces-and-hardware, section 2).
 
 use super::{SnapParams, put_back};
-use crate::domain::{ConnRef, ConnectionRecord, PlannedTask, SnapName, kinds};
+use crate::domain::{ConnRef, ConnectionRecord, PlannedTask, SnapName, kinds, sort};
 use crate::engine::{Outcome, Probe, TaskContext, TaskError, TaskKind};
 use crate::managers::interfaces::plan::By;
 use crate::managers::interfaces::repository::{End, Repository};
@@ -70,11 +70,12 @@ fn candidates<'w>(view: &Repository<'w>, snap: &SnapName) -> Found<'w> {
     let mut seen: BTreeSet<ConnRef> = BTreeSet::new();
     wanted_by_gadget(view, snap, &mut found, &mut seen);
     let own = view.plugs_of(snap);
-    let offered: BTreeSet<&str> = slots
-        .iter()
-        .filter(|slot| slot.snap == *snap)
-        .map(|slot| slot.interface.name)
-        .collect();
+    let offered = sort::set(
+        slots
+            .iter()
+            .filter(|slot| slot.snap == *snap)
+            .map(|slot| slot.interface.name),
+    );
     let others = view
         .plugs()
         .filter(|plug| plug.snap != *snap && offered.contains(plug.interface.name));

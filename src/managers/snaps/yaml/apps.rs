@@ -2,9 +2,9 @@
 
 use super::raw::{RawApp, RawHook};
 use super::{SnapYamlError, words};
-use crate::domain::Schedule;
 use crate::domain::names::is_app_name;
 use crate::domain::snap::{AppInfo, Daemon, HookInfo, RestartCondition, SocketInfo};
+use crate::domain::{Schedule, sort};
 use std::collections::{BTreeMap, BTreeSet};
 
 const STOP_MODES: [&str; 10] = [
@@ -395,7 +395,7 @@ fn no_cycle(info: &crate::domain::SnapInfo) -> Result<(), SnapYamlError> {
             earlier.entry(other).or_default().insert(&app.name);
         }
     }
-    let mut left: BTreeSet<&str> = earlier.keys().copied().collect();
+    let mut left = sort::set(earlier.keys().copied());
     loop {
         let free: Vec<&str> = left
             .iter()

@@ -3,6 +3,7 @@
 use super::SnapYamlError;
 use crate::domain::names::is_interface_word;
 use crate::domain::snap::{AppInfo, EndInfo, HookInfo};
+use crate::domain::sort;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -52,7 +53,7 @@ pub(super) fn all(
     for app in apps.values_mut() {
         let app_name = app.name.clone();
         let names = side.of_app(app);
-        names.sort();
+        sort::by(names, Ord::cmp);
         names.dedup();
         for name in names.iter() {
             bind(side, &mut ends, name)?.apps.push(app_name.clone());
@@ -61,7 +62,7 @@ pub(super) fn all(
     for hook in hooks.values_mut() {
         let hook_name = hook.name.clone();
         let names = side.of_hook(hook);
-        names.sort();
+        sort::by(names, Ord::cmp);
         names.dedup();
         for name in names.iter() {
             bind(side, &mut ends, name)?.hooks.push(hook_name.clone());
@@ -81,10 +82,10 @@ pub(super) fn all(
         }
     }
     for app in apps.values_mut() {
-        side.of_app(app).sort();
+        sort::by(side.of_app(app), Ord::cmp);
     }
     for hook in hooks.values_mut() {
-        side.of_hook(hook).sort();
+        sort::by(side.of_hook(hook), Ord::cmp);
     }
     Ok(ends)
 }
