@@ -2,13 +2,14 @@
 //! by `--board FILE`.
 
 use crate::domain::hardware::OnRelease;
-use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use text::{ChipText, FileText, HeaderText, LedKindText, LedText, LineText};
 use toml::Spanned;
 
 #[cfg(test)]
 mod tests;
+mod text;
 #[cfg(test)]
 mod trees;
 
@@ -70,8 +71,7 @@ const BUILT_IN: &[(&str, &str)] = &[
 ];
 
 /// Who drives the lines and LEDs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Driver {
     /// The kernel: GPIO character device, LED class.
     #[default]
@@ -306,102 +306,12 @@ pub fn parse_with_places(file: &str, text: &str) -> Result<(Board, Places), Boar
             format!("a board file has at most {MAX_FILE} bytes; leave out the lines that nobody uses"),
         ));
     }
-    let read: FileText = toml::from_str(text).map_err(|error| {
-        let message = error.message().trim_end().replace('\n', "; ");
-        let message = format!("{message}: `pinion help hardware` shows the form");
-        checker.error(error.span().unwrap_or(0..0), message)
+    let read = FileText::read(text).map_err(|wrong| {
+        let message = format!("{}; `pinion help hardware` shows the form", wrong.what);
+        checker.error(wrong.at, message)
     })?;
     let places = checker.places(&read);
     Ok((checker.board(read)?, places))
-}
-
-// ---------------------------------------------------------------- the file as it is written
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct FileText {
-    name: Spanned<String>,
-    model: Option<String>,
-    #[serde(default)]
-    compatible: Vec<Spanned<String>>,
-    #[serde(default)]
-    driver: Driver,
-    #[serde(default)]
-    discover: bool,
-    #[serde(default)]
-    chips: Vec<ChipText>,
-    #[serde(default)]
-    lines: Vec<LineText>,
-    #[serde(default)]
-    leds: Vec<LedText>,
-    header: Option<HeaderText>,
-    #[serde(default)]
-    headers: Vec<HeaderText>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct ChipText {
-    label: Spanned<String>,
-    lines: Option<u32>,
-    base: Option<u32>,
-    #[serde(default)]
-    on_release: OnRelease,
-    #[serde(default)]
-    sysfs: bool,
-    marked_by: Option<MarkText>,
-    #[serde(default)]
-    unverified: bool,
-    source: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MarkText {
-    offset: Spanned<u32>,
-    name: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct LineText {
-    name: Spanned<String>,
-    chip: Option<Spanned<String>>,
-    offset: Spanned<u32>,
-    #[serde(default)]
-    aliases: Vec<Spanned<String>>,
-    function: Option<String>,
-    safe_value: Option<Spanned<u8>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum LedKindText {
-    Class,
-    Line,
-    Sim,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct LedText {
-    name: Spanned<String>,
-    kind: Spanned<LedKindText>,
-    paths: Option<Spanned<Vec<String>>>,
-    line: Option<Spanned<String>>,
-    #[serde(default)]
-    aliases: Vec<Spanned<String>>,
-    trigger: Option<String>,
-    #[serde(default)]
-    unverified: bool,
-    source: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct HeaderText {
-    name: Option<Spanned<String>>,
-    pins: Vec<Spanned<String>>,
 }
 
 /// Keeps a page of somebody's text out of an error.
@@ -656,7 +566,7 @@ impl Checker<'_> {
                     let message = format!("the line {name:?}: safe-value is 0 or 1, or left out");
                     return Err(self.error(value.span(), message));
                 }
-                value => value.as_ref().map(|value| *value.get_ref()),
+                value => value.as_ref().map(|value| u8::from(*value.get_ref() == 1)),
             };
             let aliases = line
                 .aliases

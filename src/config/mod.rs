@@ -4,3 +4,4 @@ pub mod board;
 
 pub mod gadget;
 pub mod settings;
+mod table;

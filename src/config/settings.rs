@@ -1,14 +1,14 @@
 //! The daemon's configuration file (decision 32). What `snap set system …` can change is in the store, not here.
 
-use serde::Deserialize;
+use super::table::{Table, Wrong};
 use std::path::{Path, PathBuf};
+use toml::Spanned;
 
 /// The largest file that is read.
 const MAX_FILE: u64 = 256 * 1024;
 
 /// Everything that the file can say; what it does not say has its default.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// Which board this is.
     pub board: BoardSettings,
@@ -17,8 +17,7 @@ pub struct Settings {
 }
 
 /// `[board]`: at most one of the two.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BoardSettings {
     /// A board of the binary.
     pub name: Option<String>,
@@ -27,8 +26,7 @@ pub struct BoardSettings {
 }
 
 /// `[history]`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistorySettings {
     /// How many ready changes are kept at most.
     pub changes: usize,
@@ -80,8 +78,7 @@ pub fn parse(file: &str, text: &str) -> Result<Settings, SettingsError> {
             message: message.trim().replace('\n', " "),
         }
     };
-    let settings: Settings = toml::from_str(text)
-        .map_err(|error| content(error.span().map_or(0, |span| span.start), error.message()))?;
+    let settings = written(text).map_err(|wrong| content(wrong.at.start, &wrong.what))?;
     if settings.board.name.is_some() && settings.board.file.is_some() {
         let offset = text.find("file").unwrap_or(0);
         return Err(content(
@@ -93,6 +90,27 @@ pub fn parse(file: &str, text: &str) -> Result<Settings, SettingsError> {
         let offset = text.find("changes").unwrap_or(0);
         return Err(content(offset, "[history] changes must be at least 1"));
     }
+    Ok(settings)
+}
+
+fn written(text: &str) -> Result<Settings, Wrong> {
+    let mut file = Table::parse(text)?;
+    let mut settings = Settings::default();
+    if let Some(mut board) = file.table("board")? {
+        settings.board.name = board.text("name")?.map(Spanned::into_inner);
+        settings.board.file = board.text("file")?.map(|file| file.into_inner().into());
+        board.end()?;
+    }
+    if let Some(mut history) = file.table("history")? {
+        if let Some(changes) = history.number("changes")? {
+            settings.history.changes = changes.into_inner() as usize;
+        }
+        if let Some(hours) = history.number("hours")? {
+            settings.history.hours = hours.into_inner();
+        }
+        history.end()?;
+    }
+    file.end()?;
     Ok(settings)
 }
 
