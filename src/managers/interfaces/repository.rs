@@ -6,7 +6,9 @@
 
 use super::builtin::{self, Interface};
 use crate::domain::snap::{EndInfo, GadgetInfo, SnapType};
-use crate::domain::{Attrs, ConnRef, ConnectionRecord, PlugRef, SlotRef, SnapInfo, SnapName, SnapRecord, sort};
+use crate::domain::{
+    Attrs, ConnRef, ConnectionRecord, PlugRef, SlotRef, SnapInfo, SnapName, SnapRecord, sort,
+};
 use crate::store::World;
 use std::sync::{Arc, LazyLock};
 
