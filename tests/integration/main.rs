@@ -5,6 +5,7 @@ mod cli;
 mod demo;
 mod fuzz_corpus;
 mod glib_client;
+mod golden;
 mod recovery;
 mod report;
 mod services;
