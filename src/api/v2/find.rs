@@ -56,7 +56,7 @@ pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
             .words("select", &["refresh"], "What can be refreshed: nothing")
             .result::<Nothing>()
             .fails(&[E::StoreUnreachable]),
-        get("/v2/sections", "The sections of the store, which is not there").fails(&[E::StoreUnreachable]),
+        get("/v2/sections", "The sections of the store, which is not there"),
         get("/v2/model", "The model assertion, which is not there").fails(&[E::AssertionNotFound]),
         get("/v2/model/serial", "The serial assertion, which is not there").fails(&[E::AssertionNotFound]),
     ]
