@@ -15,6 +15,8 @@ mod snap_cli;
 mod snap_debug;
 mod snap_revisions;
 mod snap_services;
+mod snap_settings;
+mod snapctl_table;
 mod supply_chain;
 mod support;
 mod v2_access;
