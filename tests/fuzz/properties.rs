@@ -11,7 +11,8 @@ use pinion::confine::layout::{Inner, Place, What, step};
 use pinion::domain::Dirs;
 use pinion::domain::snap::Confinement;
 use pinion::domain::{Schedule, Timestamp};
-use pinion::managers::snaps::yaml::parse_snap_yaml;
+use pinion::managers::settings::config;
+use pinion::managers::snaps::yaml::{parse_gadget_yaml, parse_snap_yaml};
 
 /// A refusal is one sentence that a person can read, not a page of the input.
 fn assert_readable(error: &str) {
@@ -282,5 +283,69 @@ pub fn layout(data: &[u8]) -> Result<(), String> {
         let above = places.iter().find(|other| one.starts_with(&format!("{other}/")));
         assert_eq!(above, None, "{one:?}");
     }
+    Ok(())
+}
+
+/// A patch of configuration: two JSON values, the document and the patch. What is accepted does what the patch says,
+/// and can be stored and read again.
+pub fn config_patch(data: &[u8]) -> Result<(), String> {
+    let mut values = serde_json::Deserializer::from_slice(data).into_iter::<serde_json::Value>();
+    let (Some(Ok(document)), Some(Ok(serde_json::Value::Object(patch)))) = (values.next(), values.next())
+    else {
+        return Err("no document and patch".into());
+    };
+    let patched_by = |document: &serde_json::Value, patch| {
+        config::patch("snap", document, patch).map_err(|error| {
+            let error = error.to_string();
+            assert_readable(&error);
+            error
+        })
+    };
+    // What is stored was accepted once.
+    let whole = document.as_object().cloned().unwrap_or_default();
+    let document = patched_by(&serde_json::Value::Null, &whole)?;
+    let patched = patched_by(&document, &patch)?;
+    assert_eq!(
+        patched_by(&patched, &patch).as_ref(),
+        Ok(&patched),
+        "twice is once"
+    );
+    for (key, value) in &patch {
+        let below = format!("{key}.");
+        if !value.is_object() && !patch.keys().any(|other| other.starts_with(&below)) {
+            let wanted = Some(value).filter(|value| !value.is_null());
+            assert_eq!(config::get("snap", &patched, key), Ok(wanted), "{key}");
+        }
+    }
+    let stored = serde_json::to_string(&patched).expect("it can be stored");
+    // A control character takes six bytes in JSON.
+    assert!(stored.len() <= 6 * config::MAX_SIZE, "{} bytes", stored.len());
+    // A document also stands within records.
+    let within = format!("[[[[{stored}]]]]");
+    let read: serde_json::Value = serde_json::from_str(&within).expect("it can be read again");
+    assert_eq!(read[0][0][0][0], patched);
+    assert_eq!(
+        config::merge(&document, &patched, &document),
+        patched,
+        "nobody else has changed it"
+    );
+    Ok(())
+}
+
+/// `meta/gadget.yaml`: what is accepted is bounded and survives the way into the store and back.
+pub fn gadget_yaml(data: &[u8]) -> Result<(), String> {
+    let gadget = match parse_gadget_yaml(data) {
+        Ok(gadget) => gadget,
+        Err(error) => {
+            let error = error.to_string();
+            assert_readable(&error);
+            return Err(error);
+        }
+    };
+    assert!(gadget.connections.len() <= 1000 && gadget.defaults.len() <= 1000);
+    let stored = serde_json::to_string(&gadget).expect("a parsed gadget can be stored");
+    let read: pinion::domain::snap::GadgetInfo =
+        serde_json::from_str(&stored).expect("a stored gadget can be read");
+    assert_eq!(gadget, read, "the store changes it");
     Ok(())
 }

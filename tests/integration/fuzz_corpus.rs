@@ -59,3 +59,13 @@ fn schedule() {
 fn layout() {
     replay("layout", properties::layout);
 }
+
+#[test]
+fn config_patch() {
+    replay("config_patch", properties::config_patch);
+}
+
+#[test]
+fn gadget_yaml() {
+    replay("gadget_yaml", properties::gadget_yaml);
+}

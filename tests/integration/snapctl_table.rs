@@ -251,14 +251,11 @@ fn rows_of_an_app() {
     ] {
         assert_eq!(run(words), refusal(text), "{words}");
     }
+    // A wrong SNAP_COOKIE is not rescued by a right SNAP_CONTEXT.
     for cookie in [
-        "",
         "SNAP_COOKIE=wrong SNAP_CONTEXT=$SNAP_COOKIE",
         "env -u SNAP_COOKIE -u SNAP_CONTEXT",
     ] {
-        if cookie.is_empty() {
-            continue;
-        }
         let said = shell_of(
             binary(),
             &daemon,

@@ -1,0 +1,8 @@
+#![no_main]
+
+#[path = "../properties.rs"]
+mod properties;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let _ = properties::config_patch(data);
+});
