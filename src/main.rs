@@ -1,6 +1,7 @@
 //! The one binary: daemon and client, and what snaps call.
 
 use pinion::cli::args::{Cli, Command, Here};
+use pinion::domain::Dirs;
 use pinion::managers::snaps::pack::pack;
 use pinion::{app, cli, confine};
 use std::path::Path;
@@ -11,6 +12,17 @@ fn main() -> ExitCode {
     let called = args.first().map(Path::new).and_then(Path::file_name);
     if called.is_some_and(|name| name == "snapctl") {
         return cli::snapctl::run(&args[1..]);
+    }
+    if let Some(target) = called.and_then(|name| confine::called_as(&Dirs::new("/"), name)) {
+        return confine::run(&confine::Run {
+            root: None,
+            target,
+            hook: None,
+            command: None,
+            service: false,
+            timer: None,
+            args: args[1..].to_vec(),
+        });
     }
     let Cli { common, command } = match Cli::read(args.into_iter()) {
         Ok(cli) => cli,

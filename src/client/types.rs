@@ -126,6 +126,15 @@ pub struct Snap {
     pub install_date: Option<String>,
     pub mounted_from: String,
     pub apps: Vec<App>,
+    /// What the snap said last: `status`, `message`, `code`, `timestamp`, `revision`.
+    pub health: Map<String, Value>,
+}
+
+impl Snap {
+    /// A word of its health; empty when it said nothing.
+    pub fn health_word(&self, name: &str) -> &str {
+        self.health.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -20,11 +20,26 @@ use crate::drivers::cgroup::Tree;
 use crate::drivers::clock::Clock;
 use crate::drivers::fs;
 use jiff::tz::TimeZone;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+
+/// The command that a program of this name stands for: a wrapper in `/snap/bin` is a link to the agent, an alias one to
+/// a wrapper beside it. `None` when the name is the agent's own.
+pub fn called_as(dirs: &Dirs, name: &OsStr) -> Option<String> {
+    if name == "pinion" {
+        return None;
+    }
+    let target = std::fs::read_link(dirs.snap_bin().join(name)).ok()?;
+    let command = if target.is_absolute() {
+        name
+    } else {
+        target.file_name()?
+    };
+    command.to_str().map(str::to_owned)
+}
 
 /// What `pinion run` was asked for.
 #[derive(Clone, Debug, Default)]

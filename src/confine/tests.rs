@@ -320,3 +320,26 @@ fn layouts_show_to_the_app_and_to_nobody_else() {
         );
     }
 }
+
+#[test]
+fn a_wrapper_is_known_by_its_name() {
+    let root = tempfile::tempdir().expect("a folder");
+    let dirs = Dirs::new(root.path());
+    std::fs::create_dir_all(dirs.snap_bin()).expect("a folder");
+    for (name, target) in [
+        ("web.srv", "/usr/bin/pinion"),
+        ("serve", "web.srv"),
+        ("pinion", "/usr/bin/pinion"),
+    ] {
+        std::os::unix::fs::symlink(target, dirs.snap_bin().join(name)).expect("a link");
+    }
+    for (name, command) in [
+        ("web.srv", Some("web.srv")),
+        ("serve", Some("web.srv")),
+        ("nosuch", None),
+        ("pinion", None),
+    ] {
+        let found = super::called_as(&dirs, name.as_ref());
+        assert_eq!(found.as_deref(), command, "{name}");
+    }
+}

@@ -59,6 +59,16 @@ impl Dirs {
         self.snap_files().join(format!("{snap}_{revision}.snap"))
     }
 
+    /// What desktops know of the apps of snaps.
+    pub fn desktop_files(&self) -> PathBuf {
+        self.at("var/lib/snapd/desktop/applications")
+    }
+
+    /// A desktop file of a snap.
+    pub fn desktop_file(&self, snap: &SnapName, name: &str) -> PathBuf {
+        self.desktop_files().join(format!("{snap}_{name}"))
+    }
+
     /// The cookies by which snaps are known on the snap socket.
     pub fn cookies(&self) -> PathBuf {
         self.at("var/lib/snapd/cookie")

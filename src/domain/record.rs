@@ -217,6 +217,9 @@ pub struct Health {
     /// For programs; mostly empty.
     pub code: String,
     pub time: Timestamp,
+    /// A hook of this revision said it, and not a service or an app of the snap.
+    #[serde(default)]
+    pub by_hook: bool,
 }
 
 /// A warning for the operator (contract: v2, Warnings). Durations in seconds.

@@ -242,6 +242,9 @@ pub struct SnapInfo {
     pub links: BTreeMap<String, Vec<String>>,
     /// Plugs and slots that were left out, each with its reason (contract: the snap still installs).
     pub dropped: Vec<String>,
+    /// The names of its desktop files that can be used.
+    #[serde(default)]
+    pub desktop_files: Vec<String>,
     /// What a gadget asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gadget: Option<GadgetInfo>,
@@ -290,6 +293,7 @@ impl SnapInfo {
             links: BTreeMap::new(),
             dropped: Vec::new(),
             gadget: None,
+            desktop_files: Vec::new(),
         }
     }
 

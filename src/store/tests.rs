@@ -201,6 +201,7 @@ fn a_revision_keeps_its_configuration_and_its_health() {
         message: "for the tide".into(),
         code: String::new(),
         time: Timestamp(5),
+        by_hook: true,
     };
     let config = |store: &Store| store.world().config.get("pi").map(|known| Value::clone(known));
     let with = |edit: fn(&mut Tx<'_>, &SnapName, [Revision; 2]) -> Result<(), StoreError>| {

@@ -129,6 +129,11 @@ slots:
             let mut files: Vec<(&str, &str, bool)> = vec![
                 ("meta/snap.yaml", &yaml, false),
                 ("bin/lights", "#!/bin/sh\nexec sleep 1000\n", true),
+                (
+                    "meta/gui/say.desktop",
+                    "[Desktop Entry]\nName=Say\nExec=lights.say\n",
+                    false,
+                ),
                 ("bin/say", "#!/bin/sh\necho said\n", true),
             ];
             files.extend(paths.iter().map(|path| (path.as_str(), HOOK, true)));

@@ -274,3 +274,55 @@ fn a_reader_that_goes_is_no_failure() {
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
+
+#[test]
+fn aliases_warnings_and_notices() {
+    let daemon = TestDaemon::start();
+    let base = bare(&daemon);
+    done(&daemon, &["install", "--dangerous", text(&base)]);
+    let tool = packed(
+        &daemon,
+        "tool",
+        &[
+            (
+                "meta/snap.yaml",
+                "name: tool\nversion: '1'\nbase: bare\nsummary: s\ndescription: d\napps:\n  run: {command: bin/x}\n",
+            ),
+            ("bin/x", "#!/bin/sh\n"),
+        ],
+    );
+    done(&daemon, &["install", "--dangerous", text(&tool)]);
+    assert_eq!(done(&daemon, &["aliases"]), "");
+    assert_eq!(
+        done(&daemon, &["alias", "tool.run", "go"]),
+        "Added:\n  - tool.run as go\n"
+    );
+    assert_eq!(
+        done(&daemon, &["aliases"]),
+        "Command   Alias  Notes\ntool.run  go     manual\n"
+    );
+    assert_eq!(result(&daemon, &["aliases"])["tool"]["go"]["command"], "tool.run");
+    assert!(fails(&daemon, &["alias", "tool.none", "x"], 1).contains("does not exist"));
+    assert!(fails(&daemon, &["alias", "tool.", "x"], 2).contains("give SNAP.APP"));
+    assert_eq!(
+        done(&daemon, &["unalias", "go"]),
+        "Removed:\n  - tool.run as go\n"
+    );
+    assert_eq!(done(&daemon, &["prefer", "tool"]), "");
+
+    assert_eq!(done(&daemon, &["debug", "add-warning", "look here"]), "true\n");
+    assert!(done(&daemon, &["warnings"]).contains("look here"));
+    done(&daemon, &["okay"]);
+    assert_eq!(done(&daemon, &["warnings"]), "");
+    assert!(done(&daemon, &["debug", "stacktraces"]).contains("thread "));
+    assert_eq!(result(&daemon, &["debug", "seeding"])["seeded"], true);
+    assert!(fails(&daemon, &["debug", "weather"], 2).contains("weather"));
+
+    let notices = done(&daemon, &["notices", "--types", "change-update"]);
+    assert!(notices.starts_with("ID  User    Type           Key"), "{notices}");
+    let newest = result(&daemon, &["notices"]);
+    let newest = newest.as_array().expect("a list").last().expect("one").clone();
+    let after = newest["last-repeated"].as_str().expect("a time");
+    assert_eq!(done(&daemon, &["notices", "--after", after]), "");
+    assert!(fails(&daemon, &["notices", "--wait", "soon"], 1).contains("invalid timeout"));
+}

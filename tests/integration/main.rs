@@ -20,6 +20,7 @@ mod snapctl_table;
 mod supply_chain;
 mod support;
 mod v2_access;
+mod v2_desktop;
 mod v2_frame;
 mod v2_hardware;
 mod v2_interfaces;

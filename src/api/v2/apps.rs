@@ -8,6 +8,7 @@ use crate::managers::services::{Action, Activator, AppView, ControlRequest, LogI
 use axum::body::Bytes;
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// An app on the wire; also part of a snap's object.
 #[derive(Serialize)]
@@ -16,6 +17,8 @@ use serde::{Deserialize, Serialize};
 pub struct AppBody {
     snap: String,
     name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    desktop_file: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     daemon: Option<Daemon>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,6 +67,7 @@ impl From<AppView> for AppBody {
         Self {
             snap: view.snap.to_string(),
             name: view.name,
+            desktop_file: view.desktop_file,
             daemon_scope: view.daemon.map(|_| scope),
             daemon: view.daemon,
             enabled: status.enabled,

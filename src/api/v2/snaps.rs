@@ -2,7 +2,8 @@
 
 use super::apps::AppBody;
 use super::{Call, Reply, download, find};
-use crate::domain::{ErrorKind, Fault, SnapRecord};
+use crate::domain::record::Health;
+use crate::domain::{ErrorKind, Fault, Revision, SnapRecord};
 use crate::managers::services::{AppView, Services};
 use crate::managers::snaps::{SnapView, Which};
 use axum::http::header;
@@ -58,12 +59,44 @@ struct SnapBody<'a> {
     mounted_from: String,
     #[serde(skip_serializing_if = "str::is_empty")]
     website: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<HealthBody<'a>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     links: &'a BTreeMap<String, Vec<String>>,
     #[serde(skip_serializing_if = "str::is_empty")]
     cohort_key: &'a str,
     /// Not in the contract: how far its packer says that it has come.
     grade: &'a str,
+}
+
+/// What a snap said last of its health.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Health"))]
+struct HealthBody<'a> {
+    revision: String,
+    timestamp: String,
+    status: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    message: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    code: &'a str,
+}
+
+impl<'a> HealthBody<'a> {
+    fn new(health: &'a Health, revision: Revision) -> Self {
+        Self {
+            // Only a hook belongs to a revision (contract: v2-observed, "Surprises in shapes").
+            revision: if health.by_hook {
+                revision.to_string()
+            } else {
+                String::from("unset")
+            },
+            timestamp: health.time.rfc3339(),
+            status: health.status.word(),
+            message: &health.message,
+            code: &health.code,
+        }
+    }
 }
 
 fn is_false(flag: &bool) -> bool {
@@ -131,6 +164,10 @@ impl<'a> SnapBody<'a> {
                 .collect(),
             mounted_from: view.file.to_string_lossy().into_owned(),
             website: first_link("website"),
+            health: view
+                .health
+                .as_ref()
+                .map(|health| HealthBody::new(health, view.revision.revision)),
             links: &info.links,
             cohort_key: &record.cohort_key,
             grade: &info.grade,

@@ -75,6 +75,10 @@ fn notes(snap: &Snap) -> String {
         (!snap.broken.is_empty(), "broken"),
     ];
     notes.extend(flags.into_iter().filter(|(set, _)| *set).map(|(_, note)| note));
+    let health = snap.health_word("status");
+    if !matches!(health, "" | "okay" | "unknown") {
+        notes.push(health);
+    }
     notes.join(",")
 }
 
@@ -159,6 +163,11 @@ fn details(snap: &Snap) -> String {
         "installed:",
         &format!("{} ({}) {size} {}", snap.version, snap.revision, notes(snap)),
     ]);
+    let health = snap.health_word("status");
+    if !matches!(health, "" | "okay") {
+        let message = snap.health_word("message");
+        table.row(["health:", &format!("{health} {message}")]);
+    }
     text + &table.to_string()
 }
 

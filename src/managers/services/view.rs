@@ -5,6 +5,7 @@ use super::board::{Activity, Live};
 use crate::domain::snap::{AppInfo, Daemon};
 use crate::domain::{ErrorKind, Fault, SnapInfo, SnapName, SnapRecord};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 /// What a service is doing, and what it should.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub struct AppView {
     /// It is a service of each user, not of the system.
     pub of_user: bool,
     pub common_id: Option<String>,
+    /// What desktops know of it, of active snaps.
+    pub desktop_file: Option<PathBuf>,
     /// For services of active snaps.
     pub status: Option<ServiceStatus>,
     pub activators: Vec<Activator>,
@@ -91,6 +94,13 @@ impl Services {
         ServiceStatus::new(self.around.board.get(snap, app), enabled)
     }
 
+    /// The installed desktop file that is called as an app.
+    fn desktop_file(&self, info: &SnapInfo, app: &str) -> Option<PathBuf> {
+        let name = format!("{app}.desktop");
+        let has = info.desktop_files.contains(&name);
+        has.then(|| self.around.dirs.desktop_file(&info.name, &name))
+    }
+
     /// The apps of a snap, sorted by name.
     pub fn apps_of(&self, record: &SnapRecord) -> Vec<AppView> {
         let Some(info) = record.info() else {
@@ -111,6 +121,10 @@ impl Services {
                 daemon: app.daemon,
                 of_user: app.daemon_scope_user,
                 common_id: app.common_id.clone(),
+                desktop_file: record
+                    .active
+                    .then(|| self.desktop_file(info, &app.name))
+                    .flatten(),
                 activators,
                 status: live.map(|live| ServiceStatus::new(live, enabled)),
             }

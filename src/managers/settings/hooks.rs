@@ -201,6 +201,7 @@ fn unsaid(task: &TaskContext, code: &str, message: &str) -> Health {
         message: message.to_owned(),
         code: code.to_owned(),
         time: task.now(),
+        by_hook: true,
     }
 }
 

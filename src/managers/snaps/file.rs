@@ -1,7 +1,7 @@
 //! What a snap file says: its snap.yaml, its hooks, and whether the files that it names are there.
 
 use super::content::Content;
-use super::{container, yaml};
+use super::{container, desktop, yaml};
 use crate::domain::snap::SnapType;
 use crate::domain::{ErrorKind, Fault, SnapInfo};
 use crate::drivers::squashfs::ImageError;
@@ -46,6 +46,7 @@ pub(super) fn read_info(content: &Content) -> Result<SnapInfo, SnapFileError> {
         info.gadget = Some(yaml::parse_gadget_yaml(&bytes)?);
     }
     interfaces::validate(&mut info);
+    info.desktop_files = desktop::usable(content)?;
     Ok(info)
 }
 

@@ -34,6 +34,8 @@ pub enum Repair {
     Link { link: PathBuf, target: PathBuf },
     /// Writes a wrapper.
     Wrapper { path: PathBuf, command: String },
+    /// Installs the desktop files of a snap.
+    Desktop(SnapName),
     /// Removes a file or link.
     Remove(PathBuf),
     /// Makes a folder.
@@ -82,6 +84,7 @@ impl Snaps {
         }
         self.stray_mounts(world, &busy, &mut found);
         self.stray_wrappers(world, &busy, &mut found);
+        self.stray_desktop_files(world, &busy, &mut found);
         self.stray_files(world, &busy, &mut found);
         found
     }
@@ -146,6 +149,14 @@ impl Snaps {
             Repair::Wrapper { path, command } => {
                 disk(fs::make_dir(&self.dirs.snap_bin(), 0o755))?;
                 disk(self.put_wrapper(path, command))
+            }
+            Repair::Desktop(snap) => {
+                let world = self.store.world();
+                let record = world.snap(snap.as_str());
+                match record.and_then(|record| Some((record.info()?, record.current))) {
+                    Some((info, current)) => disk(self.put_desktop_files(info, current)),
+                    None => Ok(()),
+                }
             }
             Repair::Remove(path) => disk(fs::remove_file(path)),
             Repair::Folder(path) => disk(fs::make_dir(path, 0o755)),
@@ -258,6 +269,15 @@ impl Snaps {
                 repair: Repair::Link { link, target },
             });
         }
+        let desktop = record.info().map(|info| self.desktop_places(info));
+        for (path, _) in desktop.into_iter().flatten() {
+            if !path.is_file() {
+                found.push(Discrepancy {
+                    what: format!("the desktop file {} is missing", path.display()),
+                    repair: Repair::Desktop(name.clone()),
+                });
+            }
+        }
         for link in self.alias_links(record) {
             if !Self::has_alias_link(&link) {
                 let (link, command) = link;
@@ -341,6 +361,27 @@ impl Snaps {
             if !known.contains(&path) && !busy.iter().any(|busy| busy.as_str() == snap) {
                 found.push(Discrepancy {
                     what: format!("the wrapper {} belongs to no enabled snap", path.display()),
+                    repair: Repair::Remove(path),
+                });
+            }
+        }
+    }
+
+    fn stray_desktop_files(&self, world: &World, busy: &BTreeSet<&SnapName>, found: &mut Vec<Discrepancy>) {
+        let active = world.snaps.values().filter(|record| record.active);
+        let known: BTreeSet<PathBuf> = active
+            .filter_map(|record| record.info())
+            .flat_map(|info| self.desktop_places(info))
+            .map(|(path, _)| path)
+            .collect();
+        for path in entries(&self.dirs.desktop_files()) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let Some((snap, _)) = name.split_once('_').filter(|_| name.ends_with(".desktop")) else {
+                continue;
+            };
+            if !known.contains(&path) && !busy.iter().any(|busy| busy.as_str() == snap) {
+                found.push(Discrepancy {
+                    what: format!("the desktop file {} belongs to no enabled snap", path.display()),
                     repair: Repair::Remove(path),
                 });
             }

@@ -65,7 +65,7 @@ impl Snaps {
         for (path, command) in wrappers {
             self.put_wrapper(&path, &command)?;
         }
-        Ok(())
+        self.put_desktop_files(info, revision)
     }
 
     pub(super) fn put_wrapper(&self, path: &Path, command: &str) -> Result<(), FileError> {
@@ -91,6 +91,9 @@ impl Snaps {
         for (path, _) in self.wrapper_paths(info) {
             fs::remove_file(&path)?;
         }
+        for (path, _) in self.desktop_places(info) {
+            fs::remove_file(&path)?;
+        }
         for (link, _) in self.current_links(&info.name, revision) {
             fs::remove_file(&link)?;
         }
@@ -101,7 +104,8 @@ impl Snaps {
     pub(super) fn linked(&self, info: &SnapInfo, revision: Revision) -> (usize, usize) {
         let links = self.current_links(&info.name, revision);
         let wrappers = self.wrapper_paths(info);
-        let all = links.len() + wrappers.len();
+        let desktop = self.desktop_places(info);
+        let all = links.len() + wrappers.len() + desktop.len();
         let there = links
             .iter()
             .filter(|(link, target)| std::fs::read_link(link).is_ok_and(|present| present == *target))
@@ -109,7 +113,8 @@ impl Snaps {
             + wrappers
                 .iter()
                 .filter(|(path, command)| self.has_wrapper(path, command))
-                .count();
+                .count()
+            + desktop.iter().filter(|(path, _)| path.is_file()).count();
         (there, all)
     }
 

@@ -5,6 +5,7 @@ mod aliases;
 mod container;
 mod content;
 mod copy;
+mod desktop;
 mod file;
 mod identity;
 mod inspect;

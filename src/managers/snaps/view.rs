@@ -1,8 +1,10 @@
 //! Snaps as people look at them.
 
 use super::Snaps;
+use crate::domain::record::Health;
 use crate::domain::{ErrorKind, Fault, RevisionRecord, SnapRecord};
-use std::path::PathBuf;
+use crate::store::World;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Which snaps are asked for.
@@ -28,6 +30,8 @@ pub struct SnapView {
     pub broken: Option<String>,
     /// Its picture, when it brings one.
     pub icon: Option<PathBuf>,
+    /// What it said last of its health.
+    pub health: Option<Health>,
 }
 
 impl SnapView {
@@ -53,7 +57,7 @@ impl Snaps {
                     Which::All => true,
                 };
                 if wanted {
-                    views.push(self.view(record, revision));
+                    views.push(self.view(&world, record, revision));
                 }
             }
         }
@@ -65,11 +69,11 @@ impl Snaps {
         let world = self.store.world();
         world
             .snap(name)
-            .and_then(|record| Some(self.view(record, record.current_revision()?)))
+            .and_then(|record| Some(self.view(&world, record, record.current_revision()?)))
             .ok_or_else(|| Fault::new(ErrorKind::SnapNotFound, "snap not installed").with(name))
     }
 
-    fn view(&self, record: &Arc<SnapRecord>, revision: &RevisionRecord) -> SnapView {
+    fn view(&self, world: &World, record: &Arc<SnapRecord>, revision: &RevisionRecord) -> SnapView {
         let active = record.active && record.current == revision.revision;
         let mount = self.dirs.snap_mount(&record.name, revision.revision);
         let tried = revision.file.folder.as_ref();
@@ -86,7 +90,7 @@ impl Snaps {
                 ["icon.png", "icon.svg"]
                     .iter()
                     .map(|name| pictures.join(name))
-                    .find(|path| path.is_file())
+                    .find(|path| is_inside(path, &mount))
             })
             .flatten();
         SnapView {
@@ -99,6 +103,16 @@ impl Snaps {
             },
             broken,
             icon,
+            health: world.health_of(&record.name, revision.revision).cloned(),
         }
     }
+}
+
+/// A file that is there, and that no link leads out of the snap: the agent would show what its reader may not see.
+fn is_inside(path: &Path, mount: &Path) -> bool {
+    path.is_file()
+        && match (path.canonicalize(), mount.canonicalize()) {
+            (Ok(path), Ok(mount)) => path.starts_with(mount),
+            _ => false,
+        }
 }

@@ -19,7 +19,7 @@ impl Settings {
         caller: &Caller<'_>,
         flags: &Flags,
     ) -> Result<SnapctlOutput, Fault> {
-        let health = read(flags, self.store.clock().now())?;
+        let health = read(flags, self.store.clock().now(), caller.hook.is_some())?;
         if let Some(hook) = &caller.hook {
             hook.set_health(health);
             return Ok(SnapctlOutput::default());
@@ -33,8 +33,8 @@ impl Settings {
     }
 }
 
-/// What the words say at `time`.
-fn read(flags: &Flags, time: Timestamp) -> Result<Health, Fault> {
+/// What the words say at `time`, in a hook or elsewhere.
+fn read(flags: &Flags, time: Timestamp, by_hook: bool) -> Result<Health, Fault> {
     let word = flags.words.first().ok_or_else(|| required("<status>"))?;
     let message = flags.words.get(1).map_or("", String::as_str);
     let code = flags.value("code").unwrap_or_default();
@@ -66,6 +66,7 @@ fn read(flags: &Flags, time: Timestamp) -> Result<Health, Fault> {
         message: shortened(message),
         code: code.to_owned(),
         time,
+        by_hook,
     })
 }
 

@@ -125,6 +125,7 @@ pub fn parse_with_hooks(bytes: &[u8], hook_files: &[String]) -> Result<SnapInfo,
         dropped: Vec::new(),
         gadget: None,
         name,
+        desktop_files: Vec::new(),
     };
     apps::together(&info)?;
     Ok(info)
