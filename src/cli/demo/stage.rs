@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 /// How long the daemon may take to be ready, and to end.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How many of the daemon's last lines are shown when it fails.
 const KEPT_LINES: usize = 12;
