@@ -137,6 +137,7 @@ const TOPICS: [(&str, &str); 4] = [
     ("hardware", include_str!("../../docs/hardware.md")),
     ("snaps", include_str!("../../docs/snaps.md")),
     ("api", include_str!("../../docs/api.md")),
+    ("boards", include_str!("../../docs/boards.md")),
     ("reliability", include_str!("../../docs/reliability.md")),
 ];
 
