@@ -33,8 +33,7 @@ pub const COMMON: &[Word] = &[
 ];
 
 /// The last words of the first help.
-pub const AFTER_HELP: &str =
-    "Exit codes: 0 done, 1 failed, 2 wrong usage. More: pinion help hardware, boards, snaps, api, reliability.";
+pub const AFTER_HELP: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage. More: pinion help hardware, boards, snaps, api, reliability.";
 
 /// All there is.
 pub static ROOT: Spec = Spec::new(

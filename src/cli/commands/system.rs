@@ -133,7 +133,7 @@ pub async fn version(session: &Session) -> Outcome {
 }
 
 /// The topics, each a page of `src/docs`.
-const TOPICS: [(&str, &str); 4] = [
+const TOPICS: [(&str, &str); 5] = [
     ("hardware", include_str!("../../docs/hardware.md")),
     ("snaps", include_str!("../../docs/snaps.md")),
     ("api", include_str!("../../docs/api.md")),
