@@ -10,8 +10,8 @@ use crate::drivers::host::{self, Host};
 use crate::engine::{TaskContext, TaskError};
 use crate::store::StoreError;
 use checks::{
-    certificate, duration, flag, free, hold, hostname, managed_schedule, no_store, number, one_of, retention,
-    size, timezone, vitality,
+    certificate, duration, flag, free, hold, hostname, no_store, number, one_of, retention, schedule, size,
+    timezone, vitality,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -117,8 +117,8 @@ static OPTIONS: &[SystemOption] = &[
     option("refresh.metered", one_of, REFRESHES),
     option("refresh.rate-limit", size, REFRESHES),
     option("refresh.retain", number, Here),
-    option("refresh.schedule", managed_schedule, REFRESHES),
-    option("refresh.timer", managed_schedule, REFRESHES),
+    option("refresh.schedule", schedule, REFRESHES),
+    option("refresh.timer", schedule, REFRESHES),
     option("resilience.vitality-hint", vitality, UNITS),
     option("seed.loaded", flag, Here),
     option("service.console-conf.disable", flag, BOARD),
@@ -427,6 +427,8 @@ mod tests {
         for (key, value, text) in bad {
             assert_eq!(check(key, &value), Err(text.into()), "{key} {value}");
         }
+        let timer = check("refresh.timer", &json!("someday")).expect_err("no schedule");
+        assert!(timer.starts_with("refresh.timer cannot be parsed: "), "{timer}");
         let many = vec!["ab"; 101].join(",");
         assert_eq!(
             check("resilience.vitality-hint", &json!(many)),

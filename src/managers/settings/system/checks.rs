@@ -1,6 +1,7 @@
 //! What the values of system options may be. Each check is given the option's key and a text that is not empty, and
 //! answers a sentence when the text does not do.
 
+use crate::domain::schedule::Schedule;
 use crate::domain::{SnapName, Timestamp, duration as durations};
 use std::time::Duration;
 
@@ -153,11 +154,14 @@ pub(super) fn hold(key: &str, text: &str) -> Result<(), String> {
     }
 }
 
-/// Who manages refreshes is a snap with an assertion for it, which there is none of.
-pub(super) fn managed_schedule(_: &str, text: &str) -> Result<(), String> {
-    match text {
-        "managed" => Err(String::from("cannot set schedule to managed")),
-        _ => Ok(()),
+/// A schedule; who manages refreshes is a snap with an assertion for it, which there is none of.
+pub(super) fn schedule(key: &str, text: &str) -> Result<(), String> {
+    if text == "managed" {
+        return Err(String::from("cannot set schedule to managed"));
+    }
+    match Schedule::parse(text) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("{key} cannot be parsed: {error}")),
     }
 }
 
