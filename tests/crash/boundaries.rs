@@ -241,7 +241,19 @@ fn leave(root: tempfile::TempDir) {
         // The folder is removed all the same; what stays mounted shows there.
         let _ = nix::mount::umount2(mount, nix::mount::MntFlags::MNT_DETACH);
     }
+    open_up(root.path());
     root.close().expect("the folder goes");
+}
+
+/// Makes unpacked snaps removable: those of an ordinary user are folders that cannot be written.
+fn open_up(dir: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    if dir.symlink_metadata().is_ok_and(|about| about.is_dir()) {
+        let _ = std::fs::set_permissions(dir, PermissionsExt::from_mode(0o755));
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            open_up(&entry.path());
+        }
+    }
 }
 
 /// The change as it is in the end, with its tasks in the order of their making.
