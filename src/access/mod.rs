@@ -160,7 +160,12 @@ impl Policy {
         let snap = who.transport == Transport::SnapSocket;
         let needed = match access {
             Access::SnapOnly if snap && who.uid.is_some() => return Ok(()),
-            Access::OpenOrSnap | Access::AuthenticatedOrSnap if snap && who.snap.is_some() => return Ok(()),
+            Access::OpenOrSnap if snap && who.snap.is_some() => return Ok(()),
+            // Any user may become a process of a snap by running its app; only root's and the agent's act for it.
+            Access::AuthenticatedOrSnap if snap && who.snap.is_some() => {
+                let acts = who.uid.is_some_and(|uid| uid == 0 || uid == self.agent);
+                return if acts { Ok(()) } else { Err(Denied::Unauthorized) };
+            }
             Access::OpenOrPlug(interfaces) if snap => {
                 let known = who.snap.as_ref();
                 let has = known.is_some_and(|snap| !self.plugs_of(snap, interfaces).is_empty());

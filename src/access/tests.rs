@@ -76,10 +76,16 @@ fn the_table_of_classes() {
         (Access::Root, [ok, out, out, out, out, out]),
         (Access::SnapOnly, [out, out, out, ok, ok, out]),
         (Access::OpenOrSnap, [ok, ok, out, out, ok, out]),
-        (Access::AuthenticatedOrSnap, [ok, login, out, out, ok, out]),
+        (Access::AuthenticatedOrSnap, [ok, login, out, out, login, out]),
         (Access::OpenOrPlug(&[]), [ok, ok, out, out, out, out]),
     ];
     assert_eq!(table.map(|(class, _)| class), Access::ALL);
+    let service = policy.identify(&peer(Transport::SnapSocket, Some(0)), Some("secret"));
+    assert_eq!(
+        policy.permit(Access::AuthenticatedOrSnap, &service),
+        ok,
+        "a snap's own service"
+    );
     for (class, answers) in table {
         for (who, answer) in requesters.iter().zip(answers) {
             assert_eq!(policy.permit(class, who), answer, "{class:?} for {who:?}");

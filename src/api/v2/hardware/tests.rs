@@ -55,8 +55,13 @@ fn house() -> House {
 }
 
 impl House {
-    /// Asks on the socket for snaps, as the snap of that cookie.
+    /// Asks on the socket for snaps, as a service of the snap of that cookie.
     async fn ask(&self, cookie: Option<&str>, path: &str, body: Option<Value>) -> (u16, Value) {
+        self.ask_as(0, cookie, path, body).await
+    }
+
+    /// The same as some user.
+    async fn ask_as(&self, uid: u32, cookie: Option<&str>, path: &str, body: Option<Value>) -> (u16, Value) {
         let mut request = Request::builder()
             .uri(path)
             .method(if body.is_some() { "POST" } else { "GET" })
@@ -67,7 +72,7 @@ impl House {
         let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
         let peer = Arc::new(Peer {
             transport: Transport::SnapSocket,
-            uid: Some(1000),
+            uid: Some(uid),
             process: None,
         });
         let answer = self
@@ -114,6 +119,26 @@ async fn a_snap_sees_and_drives_what_is_connected_to_its_plugs() {
         house.ask(Some("lamp"), "/v2/hardware/leds/PWR", set()).await.0,
         404
     );
+}
+
+/// Any user may run a snap's app, and so be known as the snap; only what root started drives its hardware.
+#[tokio::test(flavor = "current_thread")]
+async fn who_runs_an_app_of_a_snap_may_look_and_not_drive() {
+    let house = house();
+    for path in ["/v2/hardware/lines/relay", "/v2/hardware/leds/status"] {
+        let set = Some(json!({"action": "set", "value": 1}));
+        assert_eq!(
+            house.ask_as(1000, Some("lamp"), path, None).await.0,
+            200,
+            "{path}"
+        );
+        let (status, result) = house.ask_as(1000, Some("lamp"), path, set).await;
+        assert_eq!(
+            (status, result["kind"].as_str()),
+            (401, Some("login-required")),
+            "{path}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -1,6 +1,6 @@
 //! `line` and `led`: the hardware that is connected to the snap's own plugs.
 
-use super::{Caller, Flags, SnapctlOutput, required};
+use super::{Caller, Flags, SnapctlOutput, check_rights, required};
 use crate::domain::requester::Transport;
 use crate::domain::{ErrorKind, Fault, PlugRef, Requester};
 use crate::managers::settings::Settings;
@@ -20,6 +20,9 @@ impl Settings {
 
     pub(super) fn line(&self, caller: &Caller<'_>, flags: &Flags) -> Result<SnapctlOutput, Fault> {
         let (name, action) = name_and_action(flags, "line")?;
+        if action.is_some() {
+            check_rights(caller.who, "line")?;
+        }
         let who = Self::as_snap(caller);
         let plug = PlugRef::new(caller.snap.clone(), name);
         let view = self.hardware.view(&who)?;
@@ -51,6 +54,9 @@ impl Settings {
 
     pub(super) fn led(&self, caller: &Caller<'_>, flags: &Flags) -> Result<SnapctlOutput, Fault> {
         let name = flags.words.first().ok_or_else(|| missing("led"))?;
+        if flags.words.len() > 1 {
+            check_rights(caller.who, "led")?;
+        }
         let who = Self::as_snap(caller);
         let plug = PlugRef::new(caller.snap.clone(), name.as_str());
         let view = self.hardware.view(&who)?;

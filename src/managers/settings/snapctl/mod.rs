@@ -137,8 +137,15 @@ fn help(name: &str, rest: &[String], command: Option<&Command>) -> Option<Snapct
 
 /// The user is looked at before the command is.
 fn check_user(who: &Requester, name: &str, command: Option<&Command>) -> Result<(), Fault> {
-    let is_root = who.role == Role::Admin || who.uid == Some(0) || is_own_user(who);
-    if is_root || command.is_some_and(|command| command.for_all) {
+    if command.is_some_and(|command| command.for_all) {
+        return Ok(());
+    }
+    check_rights(who, name)
+}
+
+/// Who acts for a snap: root, and the agent's own user. Everybody else may only look.
+fn check_rights(who: &Requester, name: &str) -> Result<(), Fault> {
+    if who.role == Role::Admin || who.uid == Some(0) || is_own_user(who) {
         return Ok(());
     }
     let uid = who

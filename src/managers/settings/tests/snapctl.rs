@@ -296,6 +296,11 @@ async fn users_other_than_root_may_only_look() {
         "cannot use \"nosuch\" with uid 12345, try with sudo"
     );
     assert!(ask(&user, &["get", "a"]).await.is_ok());
+    for words in [["line", "relay", "1"], ["led", "status", "on"]] {
+        let fault = ask(&user, &words).await.expect_err("driving is not looking");
+        let wanted = format!("cannot use {:?} with uid 12345, try with sudo", words[0]);
+        assert_eq!(fault.message, wanted);
+    }
     let nobody = Requester { snap: None, ..root() };
     let fault = ask(&nobody, &["get", "a"]).await.expect_err("no snap");
     assert_eq!(
