@@ -30,6 +30,9 @@ const TOP: [&str; 14] = [
     "writable",
 ];
 
+/// How a path becomes clean.
+const CLEAN: &str = "leave out ., .. and slashes that are doubled or at the end";
+
 /// All entries, by path.
 pub(super) fn all(raw: BTreeMap<String, RawLayout>) -> Result<Vec<LayoutInfo>, SnapYamlError> {
     let mut layout: Vec<LayoutInfo> = Vec::with_capacity(raw.len());
@@ -63,6 +66,11 @@ fn in_snap(path: &str) -> Option<&str> {
     })
 }
 
+/// What stands after the variable is nothing or a clean path.
+fn is_clean_below(rest: &str) -> bool {
+    rest.is_empty() || rest.strip_prefix('/').is_some_and(words::is_clean_path)
+}
+
 fn one(path: &str, raw: RawLayout) -> Result<LayoutInfo, SnapYamlError> {
     place(path)?;
     let tmpfs = match raw.kind.as_deref() {
@@ -84,14 +92,18 @@ fn one(path: &str, raw: RawLayout) -> Result<LayoutInfo, SnapYamlError> {
         ));
     }
     for source in [&raw.bind, &raw.bind_file, &raw.symlink].into_iter().flatten() {
-        let clean = in_snap(source)
-            .is_some_and(|rest| rest.is_empty() || words::is_clean_path(rest.trim_start_matches('/')));
-        if !clean {
-            return Err(wrong(
-                path,
-                &format!("its source {source:?}"),
-                "start it with $SNAP, $SNAP_DATA or $SNAP_COMMON and leave out . and ..",
-            ));
+        match in_snap(source) {
+            None => {
+                return Err(wrong(
+                    path,
+                    &format!("its source {source:?} is not in the snap"),
+                    "start it with $SNAP, $SNAP_DATA or $SNAP_COMMON",
+                ));
+            }
+            Some(rest) if !is_clean_below(rest) => {
+                return Err(wrong(path, &format!("its source {source:?} is not clean"), CLEAN));
+            }
+            Some(_) => {}
         }
     }
     for (what, text) in [("user", &raw.user), ("group", &raw.group)] {
@@ -126,25 +138,17 @@ fn one(path: &str, raw: RawLayout) -> Result<LayoutInfo, SnapYamlError> {
 
 fn place(path: &str) -> Result<(), SnapYamlError> {
     if let Some(rest) = in_snap(path) {
-        return if rest.is_empty() || words::is_clean_path(&rest[1..]) {
+        return if is_clean_below(rest) {
             Ok(())
         } else {
-            Err(wrong(
-                path,
-                "its path is not clean",
-                "leave out . and .. and double slashes",
-            ))
+            Err(wrong(path, "its path is not clean", CLEAN))
         };
     }
     let Some(rest) = path.strip_prefix('/') else {
         return Err(wrong(path, "its path is relative", "start it with / or $SNAP"));
     };
     if !words::is_clean_path(rest) {
-        return Err(wrong(
-            path,
-            "its path is not clean",
-            "leave out . and .. and double slashes",
-        ));
+        return Err(wrong(path, "its path is not clean", CLEAN));
     }
     if FORBIDDEN.iter().any(|dir| path == *dir || is_below(path, dir)) {
         return Err(wrong(

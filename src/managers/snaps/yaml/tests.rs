@@ -164,6 +164,43 @@ fn durations() {
     }
 }
 
+/// Mount points and sources of layouts alike are absolute and clean (contract: snaps-and-assertions, section 1).
+#[test]
+fn paths_of_layouts_are_clean() {
+    let parse = |path: &str, way: &str, source: &str| {
+        let text = format!("name: lay\nversion: 1\nlayout: {{{path}: {{{way}: {source}}}}}\n");
+        parse_snap_yaml(text.as_bytes()).map_err(|error| error.to_string())
+    };
+    for way in ["bind", "bind-file", "symlink"] {
+        for start in ["$SNAP", "$SNAP_DATA", "$SNAP_COMMON"] {
+            for good in ["", "/x", "/x/.y/z..", "/..."] {
+                let source = format!("{start}{good}");
+                assert!(parse("/opt/lay", way, &source).is_ok(), "{way}: {source}");
+            }
+            for bad in [
+                "/", "//", "//x", "/x//y", "/x/", "/./x", "/x/.", "/../x", "/x/..", "/..",
+            ] {
+                let source = format!("{start}{bad}");
+                let refused = format!(
+                    "meta/snap.yaml: layout \"/opt/lay\" is wrong, its source {source:?} is not clean: leave out ., .. and slashes that are doubled or at the end"
+                );
+                assert_eq!(parse("/opt/lay", way, &source).err(), Some(refused), "{way}");
+                let refused = format!(
+                    "meta/snap.yaml: layout {source:?} is wrong, its path is not clean: leave out ., .. and slashes that are doubled or at the end"
+                );
+                assert_eq!(parse(&source, way, "$SNAP/x").err(), Some(refused), "{way}");
+            }
+        }
+    }
+    for outside in ["/etc", "etc", "$SNAPPY", "$SNAP_DATAx/y", "$HOME/x", "x/$SNAP"] {
+        let error = parse("/opt/lay", "bind", outside).expect_err(outside);
+        assert!(
+            error.contains("start it with $SNAP, $SNAP_DATA or $SNAP_COMMON"),
+            "{error}"
+        );
+    }
+}
+
 #[test]
 fn timers() {
     for good in [
