@@ -394,12 +394,18 @@ impl Times {
                 span.as_bytes()[at] == b'~',
             ),
         };
-        Ok(Self {
+        let mut times = Self {
             from,
             to,
             spread,
             count,
-        })
+        };
+        // Nothing to divide or to spread over: it is a single time, however it is written.
+        if times.length() == 0 {
+            times.spread = false;
+            times.count = 1;
+        }
+        Ok(times)
     }
 
     /// How many minutes there are from its beginning to its end, perhaps over midnight.
@@ -415,8 +421,7 @@ impl Times {
         let Self {
             from, spread, count, ..
         } = *self;
-        let length = u32::from(self.length());
-        let count = if length == 0 { 1 } else { u32::from(count) };
+        let (length, count) = (u32::from(self.length()), u32::from(count));
         // Smaller than 2 * 1440 each.
         let minutes = move |part: u32| u16::try_from(length * part / count).unwrap_or_default();
         (0..count).map(move |part| Window {
@@ -430,7 +435,7 @@ impl Times {
 impl fmt::Display for Times {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:02}:{:02}", self.from / 60, self.from % 60)?;
-        if self.from == self.to && !self.spread {
+        if self.from == self.to {
             return Ok(());
         }
         let joint = if self.spread { '~' } else { '-' };

@@ -179,6 +179,32 @@ fn windows_include_their_minutes() {
     }
 }
 
+/// A span that ends where it begins has nothing to divide or to spread over: it is one time, written in another way
+/// (contract: snaps-and-assertions, section 1, the grammar of timers).
+#[test]
+fn a_span_of_no_length_is_a_time() {
+    for span in [
+        "1:00-1:00",
+        "1:00-01:00",
+        "1:00~1:00",
+        "1:00-1:00/2",
+        "1:00~1:00/7",
+    ] {
+        for around in ["{}", "fri5,23:00,,sat,{}", "{},,mon", "sat,{},2:00-3:00/2"] {
+            let text = around.replace("{}", span);
+            let read = schedule(&text);
+            assert_eq!(read, schedule(&around.replace("{}", "1:00")), "{text}");
+            assert_eq!(
+                read.to_string(),
+                around.replace("{}", "01:00").replace("2:00-3:00", "02:00-03:00")
+            );
+        }
+    }
+    // a whole day is no such span, whichever way it is written
+    assert_eq!(schedule("0:00-24:00/2").to_string(), "00:00-24:00/2");
+    assert_eq!(schedule("24:00-0:00/2").to_string(), "24:00-00:00/2");
+}
+
 #[test]
 fn what_is_no_schedule_is_refused() {
     for text in [
