@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 const KEY_BYTES: usize = 1024;
 const KEY_PARTS: usize = 32;
 
+/// How much of a key an error shows, in characters as they are written there.
+const KEY_SHOWN: usize = 300;
+
 /// How many maps and arrays may stand in each other in a document. The decoder of JSON goes 128 deep, and a document
 /// also stands within records.
 pub const MAX_DEPTH: usize = 64;
@@ -48,9 +51,20 @@ pub fn parts(key: &str) -> Result<Vec<&str>, ConfigError> {
         return Err(ConfigError::BadKey(key.chars().take(40).collect()));
     }
     match parts.iter().find(|part| !is_part(part)) {
-        Some(part) => Err(ConfigError::BadKey((*part).to_owned())),
+        Some(part) => Err(ConfigError::BadKey(shown(part))),
         None => Ok(parts),
     }
+}
+
+/// The beginning of a key that is too long for a sentence; any other as it is.
+fn shown(key: &str) -> String {
+    let mut written = 0;
+    key.chars()
+        .take_while(|c| {
+            written += c.escape_debug().count();
+            written <= KEY_SHOWN
+        })
+        .collect()
 }
 
 /// `^(?:[a-z0-9]+-?)*[a-z](?:-?[a-z0-9])*$`: words of small letters and digits joined by single dashes, with at least
@@ -85,7 +99,7 @@ pub fn get<'a>(snap: &str, document: &'a Value, key: &str) -> Result<Option<&'a 
 fn not_a_map(snap: &str, parts: &[&str]) -> ConfigError {
     ConfigError::NotAMap {
         snap: snap.to_owned(),
-        key: parts.join("."),
+        key: shown(&parts.join(".")),
     }
 }
 
@@ -95,7 +109,7 @@ fn set(snap: &str, document: &mut Value, key: &str, value: &Value) -> Result<(),
     if parts.len() + depth(value) > MAX_DEPTH {
         return Err(ConfigError::TooDeep {
             snap: snap.to_owned(),
-            key: key.to_owned(),
+            key: shown(key),
         });
     }
     let mut place = document;
@@ -350,6 +364,36 @@ mod tests {
             Err("the configuration of snap \"cf\" would be larger than 1048576 bytes: keep large data in files".into())
         );
         assert!(after(&once, &json!({"a": null, "b": half})).is_ok());
+    }
+
+    #[test]
+    fn errors_show_the_beginning_of_a_long_key() {
+        let refused = |key: &str, document: Value, value: Value| {
+            after(&document, &json!({ key: value })).expect_err("it is refused")
+        };
+        let long = "E".repeat(1000);
+        let begin = |c: &str, times: usize| c.repeat(times);
+        for (key, begins) in [
+            (long.clone(), begin("E", 300)),
+            (format!("{long}.a"), begin("E", 300)),
+            (format!("a.{long}.b"), begin("E", 300)),
+            // six characters as it is written there
+            ("\u{1b}".repeat(200), begin("\\u{1b}", 50)),
+        ] {
+            let error = refused(&key, json!({}), json!(1));
+            assert_eq!(error, format!("invalid option name: \"{begins}\""));
+        }
+        let long = "e".repeat(1000);
+        let begins = begin("e", 300);
+        assert_eq!(
+            refused(&format!("{long}.a"), json!({ &long: 1 }), json!(1)),
+            format!("snap \"cf\" option \"{begins}\" is not a map")
+        );
+        let deep = (0..MAX_DEPTH).fold(json!(1), |inner, _| json!([inner]));
+        assert_eq!(
+            refused(&long, json!({}), deep),
+            format!("snap \"cf\" option \"{begins}\" is nested more than 64 levels deep: make it flatter")
+        );
     }
 
     #[test]
