@@ -221,7 +221,7 @@ pub struct Watcher {
 impl Watcher {
     /// Watches a folder of the version 2 tree; what is there already comes first.
     pub fn open(folder: &str, fits: fn(&str) -> bool) -> io::Result<Self> {
-        let mounts = MOUNTS.iter().map(|mount| Path::new(mount));
+        let mounts = MOUNTS.iter().map(Path::new);
         let mount = mounts
             .into_iter()
             .find(|mount| mount.join("cgroup.controllers").exists());

@@ -483,7 +483,7 @@ async fn a_socket_starts_its_service_and_stays_over_a_restart() {
 
     board.stop(&["called"]).await.expect("stopped");
     assert!(!path.exists(), "a stopped service has no sockets");
-    assert_eq!(of(view()).1, false);
+    assert!(!of(view()).1);
 }
 
 #[tokio::test]

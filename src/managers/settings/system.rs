@@ -192,10 +192,10 @@ fn wanted(document: &Value) -> Host {
 pub(super) fn perform(task: &TaskContext, params: &HookParams, dirs: &Dirs) -> Result<(), TaskError> {
     let mut later: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (key, value) in config::leaves(&params.patch) {
-        if let Later(what) = check(&key, value).map_err(TaskError::new)? {
-            if !value.is_null() {
-                later.entry(what).or_default().push(key);
-            }
+        if let Later(what) = check(&key, value).map_err(TaskError::new)?
+            && !value.is_null()
+        {
+            later.entry(what).or_default().push(key);
         }
     }
     let document = config::document(&task.world(), &STORED);

@@ -37,8 +37,7 @@ impl Flags {
                 };
                 flags.on.push((name.to_owned(), value));
             } else if let Some(letters) = word.strip_prefix('-').filter(|letters| !letters.is_empty()) {
-                let mut rest = letters.char_indices();
-                while let Some((at, letter)) = rest.next() {
+                for (at, letter) in letters.char_indices() {
                     let name = letter.to_string();
                     if known.contains(&format!("{name}=").as_str()) {
                         let joined = letters[at + letter.len_utf8()..].to_owned();

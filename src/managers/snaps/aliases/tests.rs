@@ -53,7 +53,9 @@ fn name(text: &str) -> SnapName {
 
 #[test]
 fn the_manual_one_goes_before_the_automatic_one() {
-    let table: [(&str, bool, &[(&str, &str)]); 6] = [
+    /// What is recorded, whether automatic ones are off, and what is in force: alias and app.
+    type Case<'a> = (&'a str, bool, &'a [(&'a str, &'a str)]);
+    let table: [Case<'_>; 6] = [
         ("a=one", false, &[("a", "one")]),
         ("a~one", false, &[("a", "one")]),
         ("a~one=two", false, &[("a", "two")]),
