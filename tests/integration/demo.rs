@@ -1,6 +1,7 @@
 //! First contact: `pinion demo` as root and as an ordinary user (issue: it ends by itself within 30 s and cleans up;
 //! the picture is drawn from the events only, so it stands still when the service is gone).
 
+use crate::support::copy_program;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
 use std::fs;
@@ -32,7 +33,7 @@ impl Demo {
         fs::set_permissions(&temporary, fs::Permissions::from_mode(0o777)).expect("its mode");
         // Where another user may read it.
         let program = folder.path().join("pinion");
-        fs::copy(env!("CARGO_BIN_EXE_pinion"), &program).expect("a copy of the program");
+        copy_program(env!("CARGO_BIN_EXE_pinion").as_ref(), &program);
         let mut command = Command::new(program);
         if let Some(user) = user {
             command.uid(user).gid(user);

@@ -56,8 +56,7 @@ impl TestDaemon {
             std::os::unix::fs::chown(dir.path().join("root"), Some(user), Some(user)).unwrap();
             // The build's folder may not be open to that user.
             let copy = dir.path().join("pinion");
-            std::fs::copy(binary(), &copy).unwrap();
-            std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o755)).unwrap();
+            super::copy_program(binary(), &copy);
         }
         let mut daemon = Self {
             child: None,

@@ -11,3 +11,15 @@ pub mod somebody;
 
 pub use daemon::TestDaemon;
 pub use http::Request;
+
+/// Copies a program to where others may run it. Another process writes the copy: were it this one, a program that another
+/// test starts at that moment would inherit the open file, and the copy could not be run ("text file busy").
+pub fn copy_program(from: &std::path::Path, to: &std::path::Path) {
+    let copied = std::process::Command::new("cp")
+        .arg(from)
+        .arg(to)
+        .status()
+        .unwrap();
+    assert!(copied.success(), "cp of {} ended with {copied}", from.display());
+    std::fs::set_permissions(to, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+}

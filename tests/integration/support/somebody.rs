@@ -44,8 +44,7 @@ pub fn ask_as(who: Somebody<'_>, socket: &Path, asked: &[(&str, String)]) -> Vec
     std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
     // The build's folder may not be open to that user.
     let copy = who.program.map_or(dir.path().join("tests"), Path::to_owned);
-    std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
-    std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o755)).unwrap();
+    super::copy_program(&std::env::current_exe().unwrap(), &copy);
     let mut command = match who.group {
         None => Command::new(&copy),
         Some(group) => {
