@@ -9,7 +9,7 @@ import asyncio
 import os
 import sys
 
-FOR_SNAPS = b"/v2/snapctl"
+FOR_SNAPS = (b"/v2/snapctl", b"/v2/internal/join")
 LONGEST_HEAD = 1 << 20
 
 
@@ -21,6 +21,26 @@ async def pipe(reader, writer):
     except ConnectionError:
         pass
     finally:
+        try:
+            writer.write_eof()
+        except (OSError, RuntimeError):
+            pass
+
+
+async def send(reader, writer):
+    """As `pipe`, but what nobody takes any more is read to its end: were it left, its sender would lose the answer."""
+    taken = True
+    try:
+        while piece := await reader.read(1 << 16):
+            try:
+                if taken:
+                    writer.write(piece)
+                    await writer.drain()
+            except ConnectionError:
+                taken = False
+    except ConnectionError:
+        pass
+    if taken:
         try:
             writer.write_eof()
         except (OSError, RuntimeError):
@@ -53,8 +73,9 @@ async def forward(root, reader, writer):
         return
     outer.write(b"\r\n".join([*lines, b"Connection: close"]) + b"\r\n\r\n")
     # The agent may answer before the whole body is there.
-    sending = asyncio.create_task(pipe(reader, outer))
+    sending = asyncio.create_task(send(reader, outer))
     await pipe(inner, writer)
+    await asyncio.wait([sending], timeout=10)
     sending.cancel()
     outer.close()
     writer.close()
