@@ -21,6 +21,8 @@ const VOLATILE: &[&str] = &[
     "timestamp",
     "kernel-version",
     "architecture",
+    // What the launcher may do depends on the user.
+    "launcher",
     "os-release",
     "on-classic",
     "build-id",
