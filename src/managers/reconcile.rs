@@ -27,6 +27,7 @@ fn mend_disk(snaps: &Snaps, world: &World, restored: bool) {
     if let Err(error) = snaps.sweep_uploads() {
         log::warn!("{}", error.in_full());
     }
+    snaps.sweep_mounts();
     let in_changes = snaps.missing_in_changes(world);
     for difference in in_changes.into_iter().chain(snaps.inspect(world, false)) {
         if restored && difference.repair.takes_away() {

@@ -140,13 +140,26 @@ impl Mounts {
             nix::mount::umount2(target, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW)
                 .named("unmount", target)?;
         }
-        let aside = beside(target, "removed");
+        let aside = beside(target, REMOVED);
         match fs::rename(target, &aside) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             done => done.named("rename", target)?,
         }
         squashfs::discard(&aside)?;
-        squashfs::discard(&beside(target, "unpack"))?;
+        squashfs::discard(&beside(target, UNPACK))?;
+        Ok(())
+    }
+
+    /// Takes away what a kill left in a folder of mount points: what was on its way out, and what was unpacked in part.
+    /// Nobody needs either again.
+    pub fn sweep(dir: &Path) -> Result<(), MountError> {
+        for entry in fs::read_dir(dir).named("list", dir)? {
+            let path = entry.named("list", dir)?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with('.') && [REMOVED, UNPACK].iter().any(|what| name.ends_with(what)) {
+                squashfs::discard(&path)?;
+            }
+        }
         Ok(())
     }
 
@@ -268,15 +281,21 @@ fn bind_mount(folder: &Path, target: &Path) -> Result<(), MountError> {
     Ok(())
 }
 
+/// Ends the hidden name of what is on its way out.
+const REMOVED: &str = ".removed";
+
+/// Ends the hidden name of what is not unpacked to its end.
+const UNPACK: &str = ".unpack";
+
 /// A hidden name beside a mount point, on the same file system.
 fn beside(target: &Path, what: &str) -> PathBuf {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
-    target.with_file_name(format!(".{name}.{what}"))
+    target.with_file_name(format!(".{name}{what}"))
 }
 
 /// Unpacks beside the mount point and renames: whoever sees files there sees all of them.
 fn unpack_to(file: &Path, target: &Path) -> Result<(), MountError> {
-    let temporary = beside(target, "unpack");
+    let temporary = beside(target, UNPACK);
     squashfs::discard(&temporary)?;
     let image = Image::open(file)?;
     let unpacked = squashfs::unpack(&image, &temporary).map_err(MountError::from);

@@ -37,6 +37,25 @@ fn unpacked_snaps_look_mounted_and_go_without_a_trace() {
 }
 
 #[test]
+fn what_a_kill_left_is_swept_and_the_rest_stays() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (file, target) = packed(dir.path());
+    Mounts::unpacking().mount(&file, &target).expect("mount");
+    let parent = target.parent().expect("parent");
+    for left in [".x2.removed/bin", ".x3.unpack/meta"] {
+        fs::create_dir_all(parent.join(left)).expect("folder");
+        fs::write(parent.join(left).join("file"), "").expect("file");
+    }
+    std::os::unix::fs::symlink("x1", parent.join("current")).expect("link");
+    Mounts::sweep(parent).expect("swept");
+    let left: std::collections::BTreeSet<_> = fs::read_dir(parent)
+        .expect("list")
+        .map(|entry| entry.expect("entry").file_name())
+        .collect();
+    assert_eq!(left, ["current", "x1"].map(Into::into).into());
+}
+
+#[test]
 fn what_cannot_be_unpacked_leaves_nothing() {
     let dir = tempfile::tempdir().expect("a folder");
     let (file, target) = packed(dir.path());

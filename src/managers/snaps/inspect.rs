@@ -420,7 +420,7 @@ fn entries(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// The real folders in a folder.
-fn folders(dir: &Path) -> Vec<PathBuf> {
+pub(super) fn folders(dir: &Path) -> Vec<PathBuf> {
     entries(dir)
         .into_iter()
         .filter(|path| path.symlink_metadata().is_ok_and(|file| file.is_dir()))

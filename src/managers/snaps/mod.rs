@@ -88,6 +88,16 @@ impl Snaps {
         self.uploads.clean(&wanted)
     }
 
+    /// Removes what a kill left of mount points, also of snaps whose change goes on: a change that gave up may never
+    /// come back to it. Called once, before the engine resumes.
+    pub fn sweep_mounts(&self) {
+        for folder in inspect::folders(&self.dirs.snap_mounts()) {
+            if let Err(error) = Mounts::sweep(&folder) {
+                log::warn!("{error}");
+            }
+        }
+    }
+
     /// Ends with the agent: below another root than `/` nothing stays mounted; on the host the mounts stay for what
     /// runs from them, as the contract's daemon leaves them.
     pub fn leave(&self) {
