@@ -159,7 +159,12 @@ fn snaps(dirs: &Dirs, store: Arc<Store>, system: &System) -> std::io::Result<Arc
         on_classic: system.facts().on_classic,
         executable: std::env::current_exe()?,
     };
-    Ok(Snaps::new(dirs.clone(), store, Mounts::for_this_user(), device))
+    Ok(Snaps::new(
+        dirs.clone(),
+        store,
+        Mounts::for_this_user(dirs.root()),
+        device,
+    ))
 }
 
 /// What differs between a state and the system below `dirs`, looked at from outside the daemon.

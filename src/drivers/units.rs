@@ -51,6 +51,45 @@ pub fn systemctl(args: &[&str], limit: Duration) -> Result<(), String> {
     }
 }
 
+/// The comment by which a unit is known as ours.
+pub const MADE: &str = "# Made by pinion; it is written again";
+
+/// The text of a unit. A value cannot begin a line of its own and cannot be a specifier.
+pub struct Text(String);
+
+impl Text {
+    /// One with its description.
+    pub fn new(description: &str) -> Self {
+        let mut text = Self(format!("[Unit]\n{MADE}\n"));
+        text.set("Description", description);
+        text
+    }
+
+    /// Begins a section.
+    pub fn section(&mut self, name: &str) {
+        self.0.push_str(&format!("\n[{name}]\n"));
+    }
+
+    /// Adds a line.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.0.push_str(key);
+        self.0.push('=');
+        for c in value.chars() {
+            match c {
+                '%' => self.0.push_str("%%"),
+                c if c.is_control() => self.0.push('\u{fffd}'),
+                c => self.0.push(c),
+            }
+        }
+        self.0.push('\n');
+    }
+
+    /// The whole.
+    pub fn finish(self) -> String {
+        self.0
+    }
+}
+
 /// The name of the mount unit of a path (systemd.unit(5), "String Escaping for Inclusion in Unit Names").
 pub fn mount_unit(path: &Path) -> String {
     let text = path.to_string_lossy();

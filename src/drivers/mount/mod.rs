@@ -1,6 +1,7 @@
 //! Mounts of snaps: by the kernel where the agent may, else by unpacking read-only to the mount point. A user of the
-//! mount point sees the same files either way.
+//! mount point sees the same files either way. Where systemd manages services, it keeps the mounts, too.
 
+mod kept;
 mod loops;
 mod table;
 #[cfg(test)]
@@ -10,6 +11,7 @@ pub use table::MountPoint;
 
 use crate::drivers::fs::{FileError, Named, link_atomic};
 use crate::drivers::squashfs::{self, Image, ImageError};
+use crate::drivers::units;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
 use std::fs;
@@ -59,32 +61,56 @@ pub enum MountError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mounts {
     way: Way,
+    /// By units of systemd.
+    by_units: bool,
 }
 
 impl Mounts {
-    /// The kernel's mounts as root, unpacking for everybody else (decision 15).
-    pub fn for_this_user() -> Self {
+    /// The kernel's mounts as root, unpacking for everybody else (decision 15), of the agent of that root directory.
+    pub fn for_this_user(root: &Path) -> Self {
         Self {
             way: if nix::unistd::geteuid().is_root() {
                 Way::Kernel
             } else {
                 Way::Unpacked
             },
+            by_units: units::is_here(root),
         }
     }
 
     /// Unpacking and linking, whoever asks.
     pub fn unpacking() -> Self {
-        Self { way: Way::Unpacked }
+        Self {
+            way: Way::Unpacked,
+            by_units: false,
+        }
     }
 
     /// Puts the content of a snap file to `target`, read-only. What is there already is left alone. A folder in place
     /// of the file is bound, or where the agent may not, linked.
     pub fn mount(self, file: &Path, target: &Path) -> Result<Way, MountError> {
         match self.state(target)? {
-            State::Mounted(_) => return Ok(Way::Kernel),
+            State::Mounted(_) if self.is_kept(file, target) => return Ok(Way::Kernel),
             State::Unpacked => return Ok(Way::Unpacked),
-            State::Absent => {}
+            // A mount without its unit gets one.
+            found if self.by_units => {
+                if target.is_symlink() {
+                    fs::remove_file(target).named("remove", target)?;
+                }
+                fs::create_dir_all(target).named("create", target)?;
+                match kept::mount(file, target) {
+                    Ok(()) => return Ok(Way::Kernel),
+                    Err(why) => log::warn!(
+                        "systemd does not mount {} ({why}): mounting it without",
+                        file.display()
+                    ),
+                }
+                kept::unmount(target)?;
+                if found != State::Absent {
+                    return Ok(Way::Kernel);
+                }
+            }
+            _ => {}
         }
         if file.is_dir() {
             return self.show_folder(file, target);
@@ -133,6 +159,9 @@ impl Mounts {
     /// Takes away what stands at `target`, and the folder itself; nothing there is fine. A mount in use goes away
     /// when its last user does.
     pub fn unmount(self, target: &Path) -> Result<(), MountError> {
+        if self.by_units {
+            kept::unmount(target)?;
+        }
         for _ in 0..16 {
             let State::Mounted(_) = self.state(target)? else {
                 break;
@@ -191,6 +220,21 @@ impl Mounts {
         }
         let filled = fs::read_dir(&real).named("list", &real)?.next().is_some();
         Ok(if filled { State::Unpacked } else { State::Absent })
+    }
+
+    /// The mount of `file` at `target` comes back when the machine starts, or the agent sees to it.
+    pub fn is_kept(self, file: &Path, target: &Path) -> bool {
+        !self.by_units || kept::is_kept(file, target)
+    }
+
+    /// Something of a mount at `target` would come back when the machine starts.
+    pub fn leaves_a_trace(self, target: &Path) -> bool {
+        self.by_units && kept::leaves_a_trace(target)
+    }
+
+    /// The mount points that come back when the machine starts.
+    pub fn kept(self) -> Vec<PathBuf> {
+        if self.by_units { kept::all() } else { Vec::new() }
     }
 
     /// How many mounts stand one over the other at `target`.

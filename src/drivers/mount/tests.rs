@@ -76,7 +76,7 @@ fn what_cannot_be_unpacked_leaves_nothing() {
 fn the_kernel_mounts_what_pinion_packs() {
     let dir = tempfile::tempdir().expect("a folder");
     let (file, target) = packed(dir.path());
-    let mounts = Mounts::for_this_user();
+    let mounts = Mounts::for_this_user(Path::new("/tmp"));
     if mounts.way != Way::Kernel || loops::attach(&file).is_err() {
         eprintln!("SKIP: needs root and loop devices");
         return;
@@ -109,7 +109,7 @@ fn lines_of_the_table() {
 #[test]
 fn a_folder_is_bound_or_linked_and_survives() {
     let ways: &[Mounts] = if nix::unistd::geteuid().is_root() {
-        &[Mounts::for_this_user(), Mounts::unpacking()]
+        &[Mounts::for_this_user(Path::new("/tmp")), Mounts::unpacking()]
     } else {
         &[Mounts::unpacking()]
     };
@@ -130,4 +130,45 @@ fn a_folder_is_bound_or_linked_and_survives() {
         assert!(target.symlink_metadata().is_err());
         assert_eq!(fs::read_to_string(folder.join("file")).expect("kept"), "work");
     }
+}
+
+#[test]
+fn units_that_keep_mounts() {
+    // contract: snaps-and-assertions, section 2
+    let (file, target) = (
+        Path::new("/var/lib/snapd/snaps/hello-world_x1.snap"),
+        Path::new("/snap/hello-world/x1"),
+    );
+    let text = kept::text(file, false, target);
+    assert_eq!(
+        text,
+        "[Unit]\n# Made by pinion; it is written again\nDescription=Mount unit for hello-world, revision x1\n\
+         After=zfs-mount.service\nBefore=pinion.service\n\n[Mount]\nWhat=/var/lib/snapd/snaps/hello-world_x1.snap\n\
+         Where=/snap/hello-world/x1\nType=squashfs\nOptions=nodev,ro,x-gdu.hide,x-gvfs-hide\nLazyUnmount=yes\n\n\
+         [Install]\nWantedBy=multi-user.target\n"
+    );
+    let tried = kept::text(Path::new("/home/a\nb%"), true, target);
+    assert!(tried.contains("What=/home/a\u{fffd}b%%\n"), "{tried}");
+    assert!(tried.contains("Type=none\nOptions=bind,nodev,ro\n"), "{tried}");
+}
+
+#[test]
+fn units_are_written_known_and_erased() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let folder = dir.path();
+    let (file, target) = (folder.join("a_x1.snap"), Path::new("/snap/a-b/x1"));
+    assert!(!kept::is_written(folder, &file, target));
+    kept::write(folder, &file, target).expect("written");
+    kept::write(folder, &file, target).expect("written again");
+    assert!(kept::is_written(folder, &file, target));
+    assert!(!kept::is_written(folder, &folder.join("b_x1.snap"), target));
+    // Another's unit is not ours to know.
+    fs::write(folder.join("other.mount"), "[Mount]\nWhere=/other\n").expect("a file");
+    assert_eq!(kept::targets(folder), [target]);
+    let [_, link] = kept::places(folder, target);
+    fs::remove_file(&link).expect("removed");
+    assert!(!kept::is_written(folder, &file, target), "nothing starts it");
+    assert!(kept::erase(folder, target).expect("erased"));
+    assert!(!kept::erase(folder, target).expect("nothing left"));
+    assert_eq!(kept::targets(folder), [PathBuf::new(); 0]);
 }

@@ -231,6 +231,13 @@ impl Snaps {
                     repair: Repair::ThinOut(target),
                 });
             }
+            Ok(State::Mounted(_)) if !self.mounts.is_kept(&file, &target) => found.push(Discrepancy {
+                what: format!(
+                    "snap {:?} ({number}) would not be mounted after a start of the machine",
+                    name.as_str()
+                ),
+                repair: Repair::Mount { file, target },
+            }),
             Ok(_) => {}
             Err(error) => found.push(Discrepancy {
                 what: format!("cannot tell whether snap {:?} is mounted: {error}", name.as_str()),
@@ -319,6 +326,8 @@ impl Snaps {
                         .any(|known| known.revision.to_string() == revision)
                 })
         };
+        let kept = self.mounts.kept().into_iter();
+        strays.extend(kept.filter(|target| target.strip_prefix(&root).is_ok_and(|below| !known(below))));
         for point in self.mounts.below(&root).unwrap_or_default() {
             if let Ok(below) = point.target.strip_prefix(&real)
                 && !known(below)

@@ -77,11 +77,13 @@ fn write(around: &Surroundings, record: &SnapRecord) -> Result<(), String> {
     let Some(info) = record.info() else {
         return Ok(());
     };
+    let mount = units::mount_unit(&around.dirs.snap_mount(&record.name, record.current));
     let facts = Facts {
         dirs: &around.dirs,
         snap: &record.name,
         revision: record.current,
         launcher: &around.launcher,
+        has_mount: around.dirs.units().join(mount).exists(),
     };
     let services = info.services().filter(|app| !app.daemon_scope_user);
     let wanted: Vec<UnitFile> = services

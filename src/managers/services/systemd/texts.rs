@@ -5,7 +5,7 @@ use crate::domain::schedule::{Events, Schedule};
 use crate::domain::snap::{AppInfo, Daemon, RestartCondition};
 use crate::domain::{Dirs, Revision, SnapName, names};
 use crate::drivers::sockets::Place;
-use crate::drivers::units::mount_unit;
+use crate::drivers::units::{Text, mount_unit};
 use crate::managers::services::activation::{is_activated, place};
 use std::path::Path;
 
@@ -26,7 +26,12 @@ pub struct Facts<'a> {
     pub revision: Revision,
     /// The agent's own program.
     pub launcher: &'a Path,
+    /// systemd keeps the snap's mount as a unit.
+    pub has_mount: bool,
 }
+
+/// The agent, which prepares what the launcher needs.
+const AGENT: &str = "pinion.service";
 
 /// The name of a service's unit.
 pub fn service_name(snap: &SnapName, app: &str) -> String {
@@ -60,7 +65,10 @@ pub fn units(facts: &Facts<'_>, app: &AppInfo, pick: &dyn Fn(u32) -> u32) -> Vec
         }
         text.section("Install");
         text.set("WantedBy", "sockets.target");
-        files.push(text.file(format!("snap.{}.{}.{name}.socket", facts.snap, app.name)));
+        files.push(file(
+            text,
+            format!("snap.{}.{}.{name}.socket", facts.snap, app.name),
+        ));
     }
     if let Some(Ok(schedule)) = app.timer.as_deref().map(Schedule::parse) {
         let mut text = facts.head(&format!(
@@ -75,26 +83,21 @@ pub fn units(facts: &Facts<'_>, app: &AppInfo, pick: &dyn Fn(u32) -> u32) -> Vec
         }
         text.section("Install");
         text.set("WantedBy", "timers.target");
-        files.push(text.file(format!("snap.{}.{}.timer", facts.snap, app.name)));
+        files.push(file(text, format!("snap.{}.{}.timer", facts.snap, app.name)));
     }
     files
 }
 
 fn service(facts: &Facts<'_>, app: &AppInfo) -> UnitFile {
-    let mount = facts.mount();
     let mut text = Text::new(&format!("Service for snap application {}", facts.full(app)));
-    text.set("Requires", &mount);
+    let mut after = facts.require_mount(&mut text);
     text.set("Wants", "network.target");
     let units = |apps: &[String]| {
         apps.iter()
             .map(|app| service_name(facts.snap, app))
             .collect::<Vec<_>>()
     };
-    let mut after = vec![
-        mount,
-        String::from("network.target"),
-        String::from("snapd.apparmor.service"),
-    ];
+    after.extend(["network.target", "snapd.apparmor.service", AGENT].map(String::from));
     after.extend(units(&app.after));
     text.set("After", &after.join(" "));
     if !app.before.is_empty() {
@@ -159,7 +162,7 @@ fn service(facts: &Facts<'_>, app: &AppInfo) -> UnitFile {
         text.section("Install");
         text.set("WantedBy", "multi-user.target");
     }
-    text.file(service_name(facts.snap, &app.name))
+    file(text, service_name(facts.snap, &app.name))
 }
 
 impl Facts<'_> {
@@ -167,15 +170,22 @@ impl Facts<'_> {
         format!("{}.{}", self.snap, app.name)
     }
 
-    fn mount(&self) -> String {
-        mount_unit(&self.dirs.snap_mount(self.snap, self.revision))
+    /// Says that the unit goes with its snap's mount, as far as there is a unit of it; its name.
+    fn require_mount(&self, text: &mut Text) -> Vec<String> {
+        let mount = mount_unit(&self.dirs.snap_mount(self.snap, self.revision));
+        let mount: Vec<String> = self.has_mount.then_some(mount).into_iter().collect();
+        for name in &mount {
+            text.set("Requires", name);
+        }
+        mount
     }
 
     /// The first section of a unit that goes with its snap's mount.
     fn head(&self, description: &str) -> Text {
         let mut text = Text::new(description);
-        text.set("Requires", &self.mount());
-        text.set("After", &self.mount());
+        for mount in self.require_mount(&mut text) {
+            text.set("After", &mount);
+        }
         text.set("X-Snappy", "yes");
         text
     }
@@ -189,35 +199,10 @@ impl Facts<'_> {
     }
 }
 
-/// The text of a unit. A value cannot begin a line of its own and cannot be a specifier.
-struct Text(String);
-
-impl Text {
-    fn new(description: &str) -> Self {
-        let mut text = Self(String::from("[Unit]\n# Made by pinion; it is written again\n"));
-        text.set("Description", description);
-        text
-    }
-
-    fn section(&mut self, name: &str) {
-        self.0.push_str(&format!("\n[{name}]\n"));
-    }
-
-    fn set(&mut self, key: &str, value: &str) {
-        self.0.push_str(key);
-        self.0.push('=');
-        for c in value.chars() {
-            match c {
-                '%' => self.0.push_str("%%"),
-                c if c.is_control() => self.0.push('\u{fffd}'),
-                c => self.0.push(c),
-            }
-        }
-        self.0.push('\n');
-    }
-
-    fn file(self, name: String) -> UnitFile {
-        UnitFile { name, text: self.0 }
+fn file(text: Text, name: String) -> UnitFile {
+    UnitFile {
+        name,
+        text: text.finish(),
     }
 }
 

@@ -132,8 +132,11 @@ impl TaskKind for MountSnap {
             return Probe::Absent;
         };
         let target = self.0.dirs.snap_mount(&setup.snap, setup.revision);
+        let file = self.0.file_of(&setup);
         match self.0.mounts.state(&target) {
+            Ok(State::Mounted(_)) if !self.0.mounts.is_kept(&file, &target) => Probe::Partial,
             Ok(State::Mounted(_) | State::Unpacked) => Probe::Present,
+            Ok(State::Absent) | Err(_) if self.0.mounts.leaves_a_trace(&target) => Probe::Partial,
             Ok(State::Absent) | Err(_) => Probe::Absent,
         }
     }
@@ -218,7 +221,8 @@ impl TaskKind for DiscardSnap {
         // links of a revision that was tried count where they lead nowhere, too
         let is_there = |path: &Path| path.symlink_metadata().is_ok();
         let file = is_there(&self.0.file_of(&setup));
-        let mounted = is_there(&self.0.dirs.snap_mount(&setup.snap, setup.revision));
+        let target = self.0.dirs.snap_mount(&setup.snap, setup.revision);
+        let mounted = is_there(&target) || self.0.mounts.leaves_a_trace(&target);
         match (file, mounted) {
             (false, false) => Probe::Present,
             (true, true) => Probe::Absent,

@@ -11,12 +11,17 @@ fn app(name: &str) -> AppInfo {
 }
 
 fn made(app: &AppInfo) -> Vec<UnitFile> {
+    made_of(app, true)
+}
+
+fn made_of(app: &AppInfo, has_mount: bool) -> Vec<UnitFile> {
     let (dirs, snap) = (Dirs::new("/"), SnapName::new("hello-world").expect("a name"));
     let facts = Facts {
         dirs: &dirs,
         snap: &snap,
         revision: "x1".parse().expect("a revision"),
         launcher: Path::new("/usr/bin/pinion"),
+        has_mount,
     };
     units(&facts, app, &|_| 7)
 }
@@ -42,7 +47,7 @@ fn a_plain_service() {
             "Description=Service for snap application hello-world.web",
             "Requires=snap-hello\\x2dworld-x1.mount",
             "Wants=network.target",
-            "After=snap-hello\\x2dworld-x1.mount network.target snapd.apparmor.service",
+            "After=snap-hello\\x2dworld-x1.mount network.target snapd.apparmor.service pinion.service",
             "X-Snappy=yes",
             "[Service]",
             "EnvironmentFile=-/etc/environment",
@@ -54,6 +59,21 @@ fn a_plain_service() {
             "Type=simple",
             "[Install]",
             "WantedBy=multi-user.target",
+        ]
+    );
+}
+
+#[test]
+fn a_snap_that_is_unpacked_has_no_mount_to_wait_for() {
+    let files = made_of(&app("web"), false);
+    let units: Vec<&str> = lines(&files[0]).into_iter().take(4).collect();
+    assert_eq!(
+        units,
+        [
+            "[Unit]",
+            "Description=Service for snap application hello-world.web",
+            "Wants=network.target",
+            "After=network.target snapd.apparmor.service pinion.service",
         ]
     );
 }
@@ -77,7 +97,7 @@ fn a_service_with_everything() {
     let files = made(&full);
     let lines = lines(&files[0]);
     for line in [
-        "After=snap-hello\\x2dworld-x1.mount network.target snapd.apparmor.service snap.hello-world.db.service",
+        "After=snap-hello\\x2dworld-x1.mount network.target snapd.apparmor.service pinion.service snap.hello-world.db.service",
         "Before=snap.hello-world.late.service snap.hello-world.later.service",
         "ExecStart=/usr/bin/pinion run --service hello-world",
         "ExecStop=/usr/bin/pinion run --service --command=stop hello-world",
