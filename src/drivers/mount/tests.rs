@@ -170,5 +170,5 @@ fn units_are_written_known_and_erased() {
     assert!(!kept::is_written(folder, &file, target), "nothing starts it");
     assert!(kept::erase(folder, target).expect("erased"));
     assert!(!kept::erase(folder, target).expect("nothing left"));
-    assert_eq!(kept::targets(folder), [PathBuf::new(); 0]);
+    assert!(kept::targets(folder).is_empty());
 }
