@@ -1,7 +1,7 @@
 //! The launch description: what the launcher must know of a snap, kept by the agent in a file that anyone may read.
 //! It holds no secrets.
 
-use crate::domain::snap::Confinement;
+use crate::domain::snap::{AppInfo, Confinement};
 use crate::domain::{Dirs, Revision, SnapInfo, SnapName, json};
 use crate::drivers::fs;
 use serde::{Deserialize, Serialize};
@@ -53,9 +53,23 @@ impl Launch {
     }
 }
 
+/// The last word of the control group of a service's command that a person starts.
+pub const BY_PERSON: &str = "run";
+
 /// The security tag of an app: `snap.NAME.APP`.
 pub fn tag_of_app(snap: &SnapName, app: &str) -> String {
     format!("snap.{snap}.{app}")
+}
+
+/// The name of the control group of an app that a person starts. That of a service is the agent's: whoever is in it ends
+/// with the service, and keeps it from being over.
+pub fn group_of_person(snap: &SnapName, app: &AppInfo) -> String {
+    let tag = tag_of_app(snap, &app.name);
+    if app.is_service() {
+        format!("{tag}.{BY_PERSON}")
+    } else {
+        tag
+    }
 }
 
 /// The security tag of a hook: `snap.NAME.hook.HOOK`.

@@ -12,7 +12,7 @@ mod sandbox;
 mod tests;
 
 pub use command::Which;
-pub use launch::{Launch, LaunchPlug, tag_of_app, tag_of_hook};
+pub use launch::{BY_PERSON, Launch, LaunchPlug, group_of_person, tag_of_app, tag_of_hook};
 pub use sandbox::enforced;
 
 use crate::domain::{Dirs, Revision, Schedule, SnapName};
@@ -155,8 +155,8 @@ fn start(run: &Run) -> Result<std::convert::Infallible, LaunchError> {
         inherited,
     });
     let argv = command::argv(&dirs, &launch, &which, &env, &run.args);
-    if by_person {
-        join_group(&dirs, &which.tag(&launch.info.name));
+    if by_person && let Which::App { app, .. } = &which {
+        join_group(&dirs, &group_of_person(&launch.info.name, app));
     }
     layout::apply(&dirs, &launch)?;
     let folder = if run.hook.is_some() {

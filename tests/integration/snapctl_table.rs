@@ -1,7 +1,7 @@
 //! Every row of the contract's table of `snapctl` (confinement, section 7), by a real app, hook and service of a snap.
 
 use crate::support::snaps::{BASE, pack};
-use crate::support::somebody::{NOBODY, is_root};
+use crate::support::somebody::{NOBODY, control_groups, is_root};
 use crate::support::{TestDaemon, daemon::binary};
 use serde_json::json;
 use std::os::unix::process::CommandExt;
@@ -358,7 +358,7 @@ fn an_app_of_an_ordinary_user_is_its_snaps() {
     }
     // Its own copy, which the other user may run.
     let daemon = TestDaemon::start_as(0);
-    if !Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+    if control_groups().is_none() {
         println!(
             "skipped: snapctl_table::an_app_of_an_ordinary_user_is_its_snaps: there are no control groups"
         );
@@ -366,7 +366,8 @@ fn an_app_of_an_ordinary_user_is_its_snaps() {
     }
     installed(&daemon, &[]);
     let other = pack(
-        "name: other\nversion: '1'\nbase: test-base\napps:\n  sh: {command: bin/sh}\n",
+        "name: other\nversion: '1'\nbase: test-base\napps:\n  sh: {command: bin/sh}\n  \
+         srv: {command: bin/sh, daemon: oneshot}\n",
         &[("bin/sh", SHELL)],
     );
     daemon.install(&[("other.snap", &other)]);
@@ -402,4 +403,12 @@ fn an_app_of_an_ordinary_user_is_its_snaps() {
         (Some(0), "\n0\n"),
         "it has its own configuration"
     );
+    // A service's group is the agent's: what a person starts of it neither holds it up nor ends with it.
+    for user in [Some(NOBODY), None] {
+        let words = "cat /proc/self/cgroup; snapctl get a; echo $?";
+        let (code, text, told) = shell_of(&program, &daemon, user, "other.srv", words);
+        let groups = text.strip_suffix("\n\n0\n").unwrap_or_default();
+        let own = groups.lines().any(|line| line.ends_with("/snap.other.srv.run"));
+        assert!(code == Some(0) && own, "{user:?}: {text}{told}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Who may do what over the real sockets: the route table by every kind of requester.
 
 use crate::support::snaps::{BASE, pack};
-use crate::support::somebody::{ANOTHER_USER, NOBODY, Somebody, ask_as, is_root, status_of};
+use crate::support::somebody::{ANOTHER_USER, NOBODY, Somebody, ask_as, control_groups, is_root, status_of};
 use crate::support::{Request, TestDaemon};
 use pinion::api::v2::ROUTES;
 use std::io::{Read, Write};
@@ -200,14 +200,7 @@ fn service_of(daemon: &TestDaemon, snap: &str) -> (String, Option<std::path::Pat
                 .lines()
                 .find_map(|line| line.strip_prefix("0::"))
                 .filter(|path| path.contains(&format!("/snap.{snap}.")))
-                .map(|path| {
-                    let mounts = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
-                    let mount = mounts
-                        .iter()
-                        .map(std::path::Path::new)
-                        .find(|mount| mount.join("cgroup.controllers").exists());
-                    mount.unwrap().join(path.trim_start_matches('/'))
-                });
+                .map(|path| control_groups().unwrap().join(path.trim_start_matches('/')));
             if let Some(cookie) = cookie {
                 return (cookie.to_owned(), group);
             }

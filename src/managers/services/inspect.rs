@@ -1,5 +1,6 @@
 //! What lives though no service or hook should: the dry run of what a start ends.
 
+use crate::confine::BY_PERSON;
 use crate::domain::{Dirs, Finding};
 use crate::drivers::cgroup::Tree;
 use crate::drivers::process::{self, Marked};
@@ -98,11 +99,13 @@ fn is_service(world: &World, tag: &str) -> bool {
     })
 }
 
-/// The group `snap.NAME.APP` of an app that is no service: who started it ends it.
+/// The group `snap.NAME.APP` of an app that is no service, or that of a service's command which somebody started: who
+/// started it ends it.
 pub(super) fn is_started_by_people(world: &World, tag: &str) -> bool {
     let mut parts = tag.split('.').skip(1);
-    let (Some(snap), Some(app), None) = (parts.next(), parts.next(), parts.next()) else {
-        return false;
+    let (snap, app) = match (parts.next(), parts.next(), parts.next()) {
+        (Some(snap), Some(app), None) => (snap, app),
+        (_, _, word) => return word == Some(BY_PERSON),
     };
     let info = world.snap(snap).and_then(|record| record.info());
     info.and_then(|info| info.apps.get(app))

@@ -2,7 +2,7 @@
 //! see `confine`).
 
 use super::Settings;
-use crate::confine::tag_of_app;
+use crate::confine::group_of_person;
 use crate::domain::{ErrorKind, Fault, SnapName};
 use std::io::Write;
 
@@ -21,12 +21,10 @@ impl Settings {
     pub async fn admit(&self, pid: i32, lives_in: Option<SnapName>, app: &str) -> Result<String, Fault> {
         let (snap, app) = named(app);
         let world = self.store.world();
-        let record = world.snap(snap).filter(|record| {
-            let info = record.info();
-            record.active && info.is_some_and(|info| info.apps.contains_key(app))
-        });
-        let name = match record {
-            Some(record) => record.name.clone(),
+        let record = world.snap(snap).filter(|record| record.active);
+        let found = record.and_then(|record| Some((record, record.info()?.apps.get(app)?)));
+        let (name, tag) = match found {
+            Some((record, app)) => (record.name.clone(), group_of_person(&record.name, app)),
             None => {
                 return Err(Fault::new(
                     ErrorKind::AppNotFound,
@@ -46,7 +44,6 @@ impl Settings {
                 "processes of snaps have no control groups here: only the agent's own user can be known as a snap's",
             ))
         })?;
-        let tag = tag_of_app(&name, app);
         let moved = tokio::task::spawn_blocking(move || {
             let mut entry = tree.group(&tag)?.entry()?;
             entry.write_all(pid.to_string().as_bytes())

@@ -24,6 +24,14 @@ pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
+/// Where this machine has its control groups of the second version.
+pub fn control_groups() -> Option<&'static Path> {
+    let mounts = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(Path::new);
+    mounts
+        .into_iter()
+        .find(|mount| mount.join("cgroup.controllers").exists())
+}
+
 /// Another process that asks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Somebody<'a> {
