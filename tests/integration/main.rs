@@ -4,6 +4,7 @@ mod check;
 mod cli;
 mod demo;
 mod fuzz_corpus;
+mod gadgets;
 mod glib_client;
 mod golden;
 mod recovery;
