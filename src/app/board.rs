@@ -7,9 +7,10 @@ use crate::domain::hardware::LineAddress;
 use crate::drivers::clock::Clock;
 use crate::drivers::gpio::cdev::Cdev;
 use crate::drivers::gpio::numbers::SysfsGpio;
-use crate::drivers::gpio::{ChipInfo, Chips, is_marked};
+use crate::drivers::gpio::{ChipInfo, Chips};
 use crate::drivers::leds::Leds;
 use crate::drivers::leds::class::ClassLeds;
+use crate::managers::hardware::settle;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -274,8 +275,10 @@ fn misfits(board: &Board, running: &Running<'_>) -> Vec<(Place, String)> {
         misfits.push((Place::Compatible, message));
     }
     let present = running.chips.list();
-    for chip in &board.chips {
-        match present.iter().find(|there| there.key == chip.label) {
+    // A chip may have another label here; it is told by the one that the file has.
+    let settled = settle(board.clone(), running.chips);
+    for (chip, here) in board.chips.iter().zip(&settled.chips) {
+        match present.iter().find(|there| there.key == here.label) {
             Some(there) => {
                 if chip.lines.is_some_and(|lines| lines != there.lines) {
                     let message = format!(
@@ -284,9 +287,8 @@ fn misfits(board: &Board, running: &Running<'_>) -> Vec<(Place, String)> {
                     );
                     misfits.push((Place::Chip(chip.label.clone()), message));
                 }
-                misfits.extend(misnamed(board, running.chips, there));
+                misfits.extend(misnamed(&settled, running.chips, there));
             }
-            None if marked(chip.marked_by.as_ref(), running.chips, &present) => {}
             None => {
                 let labels: Vec<&str> = present.iter().map(|there| there.key.as_str()).collect();
                 let message = format!(
@@ -320,11 +322,6 @@ fn misfits(board: &Board, running: &Running<'_>) -> Vec<(Place, String)> {
         }
     }
     misfits
-}
-
-/// The chip is there under another label, by the line that marks it.
-fn marked(mark: Option<&(u32, String)>, chips: &dyn Chips, present: &[ChipInfo]) -> bool {
-    mark.is_some_and(|(offset, name)| present.iter().any(|there| is_marked(chips, there, *offset, name)))
 }
 
 /// Lines of a chip beyond its end, and those that the kernel gives a name which the file does not know.

@@ -204,7 +204,7 @@ impl Board {
     }
 
     /// What is to know of the board file: chips that are not there, facts that no device tree shows.
-    fn remarks(&self, style: Style) -> Vec<String> {
+    pub fn remarks(&self, style: Style) -> Vec<String> {
         let list = |key: &str| self.hardware.board.get(key).and_then(Value::as_array);
         let mut rows = Vec::new();
         if let Some(missing) = list("missing") {

@@ -25,7 +25,6 @@ pub enum Ink {
 
 impl Style {
     /// No colours, ASCII.
-    #[cfg(test)]
     pub const PLAIN: Self = Self {
         colour: false,
         unicode: false,

@@ -152,6 +152,25 @@ fn a_snap_gets_a_pin_by_commands() {
     assert_eq!(done(&daemon, &["remove", "lights"]), "");
 }
 
+/// What is there works; what is not is listed, and its lines say so.
+#[test]
+fn what_a_board_lacks_is_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("far.toml");
+    let text = "name = \"far\"\n[[chips]]\nlabel = \"expander\"\nlines = 8\nunverified = true\nsource = \"a drawing\"\n\
+                [[lines]]\nname = \"PUMP\"\noffset = 2\n";
+    std::fs::write(&file, text).unwrap();
+    let daemon = TestDaemon::with_args(&["--board", file.to_str().unwrap()]);
+    let table = done(&daemon, &["board"]);
+    assert!(table.contains("PUMP"), "{table}");
+    assert!(
+        table.ends_with("\n not there: expander\n unverified: chip expander (a drawing)\n"),
+        "{table}"
+    );
+    let error = fails(&daemon, &["line", "PUMP", "1"], 1);
+    assert!(error.contains("no GPIO chip \"expander\""), "{error}");
+}
+
 #[test]
 fn exit_codes_tell_failure_from_wrong_usage() {
     let daemon = TestDaemon::start();

@@ -153,3 +153,24 @@ fn what_does_not_fit_is_named_with_its_part() {
         .find(|(place, _)| *place == Place::Line(String::from("P9_21")));
     assert_eq!(line.map(|(_, at)| *at), Some((12, 8)));
 }
+
+/// The banks came up the other way round: each has the other's label, and each is known by its mark.
+#[test]
+fn chips_that_swapped_labels_fit() {
+    let text = "name = \"b\"\ncompatible = [\"ti,am335x-bone-black\"]\n\
+        [[chips]]\nlabel = \"gpio-0-31\"\nmarked-by = { offset = 1, name = \"P9_12\" }\n\
+        [[chips]]\nlabel = \"gpio-32-63\"\nmarked-by = { offset = 1, name = \"P9_22 [spi0_sclk]\" }\n\
+        [[lines]]\nname = \"P9_12\"\nchip = \"gpio-0-31\"\noffset = 1\n\
+        [[lines]]\nname = \"P8_26\"\nchip = \"gpio-0-31\"\noffset = 0\n";
+    let (board, _) = parse_with_places("b.toml", text).expect("parses");
+    let (chips, leds) = (bone(), Lit(&[]));
+    let found = misfits(&board, &running(&chips, &leds));
+    let [(place, message)] = &found[..] else {
+        panic!("{found:?}")
+    };
+    assert_eq!(*place, Place::Line(String::from("P8_26")));
+    assert!(
+        message.contains("P8_25") && message.contains("gpio-32-63"),
+        "{message}"
+    );
+}

@@ -31,13 +31,14 @@ pub async fn board(session: &Session, watch: bool) -> Outcome {
     let Some(hardware) = session.read_or_print::<Hardware>(HARDWARE).await? else {
         return Ok(());
     };
-    if hardware.chips.is_empty() && hardware.leds.is_empty() {
+    let board = Board::new(hardware.clone());
+    let remarks = board.remarks(Style::PLAIN);
+    if hardware.chips.is_empty() && hardware.leds.is_empty() && remarks.is_empty() {
         session.remark(
             "This machine shows no chips and no LEDs; choose a board with `pinion daemon --board NAME`.",
         );
         return Ok(());
     }
-    let board = Board::new(hardware.clone());
     if terminal::is_live_stdout() && board.has_header() {
         let style = Style::of_terminal();
         return session.say(board.picture(style).join("\n"));
@@ -45,6 +46,9 @@ pub async fn board(session: &Session, watch: bool) -> Outcome {
     session.print(line_table(&hardware.lines))?;
     if !hardware.leds.is_empty() {
         session.print(format_args!("\n{}", led_table(&hardware.leds)))?;
+    }
+    if !remarks.is_empty() {
+        session.say(format_args!("\n{}", remarks.join("\n")))?;
     }
     Ok(())
 }

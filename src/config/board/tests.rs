@@ -69,6 +69,9 @@ const CHIP: &str = "name = \"b\"\n[[chips]]\nlabel = \"c\"\nlines = 8\n";
 fn what_is_wrong_is_said_with_its_place() {
     let line =
         |name: &str, offset: u32| format!("[[lines]]\nname = \"{name}\"\nchip = \"c\"\noffset = {offset}\n");
+    let led = |name: &str, rest: &str| {
+        format!("name = \"b\"\n[[leds]]\nname = \"{name}\"\nkind = \"class\"\n{rest}\n")
+    };
     let cases: Vec<(String, (usize, usize), &str)> = vec![
         (
             format!("{CHIP}{}{}", line("a", 0), line("a", 1)),
@@ -132,6 +135,102 @@ fn what_is_wrong_is_said_with_its_place() {
             "slash",
         ),
         (String::from("model = 5\nname = \"b\"\n"), (1, 9), "string"),
+        (
+            format!(
+                "{}{}",
+                led("ACT", "paths = [\"a\"]"),
+                "[[leds]]\nname = \"ACT\"\nkind = \"class\"\n"
+            ),
+            (7, 8),
+            "is already named at line 3: give each its own name",
+        ),
+        (
+            format!(
+                "{}[[leds]]\nname = \"b\"\nkind = \"class\"\naliases = [\"ACT\"]\n",
+                led("ACT", "paths = [\"a\"]")
+            ),
+            (9, 12),
+            "is already named at line 3",
+        ),
+        (
+            format!(
+                "{CHIP}{}[[leds]]\nname = \"x\"\nkind = \"line\"\nline = \"a\"\n\
+                 [[leds]]\nname = \"y\"\nkind = \"line\"\nline = \"a\"\n",
+                line("a", 0)
+            ),
+            (16, 8),
+            "give \"y\" another line",
+        ),
+        (led("ACT", "colour = \"red\""), (5, 1), "colour"),
+        (
+            led("ACT", "paths = [\"a\"]\nline = \"b\""),
+            (6, 8),
+            "remove it or change the kind",
+        ),
+        (
+            led("ACT", "paths = [\"a\"]\nunverified = true"),
+            (3, 8),
+            "add source",
+        ),
+        (
+            led("ACT", "paths = [\"a\"]\nsource = \"b\""),
+            (3, 8),
+            "add unverified = true",
+        ),
+        (
+            String::from("name = \"b\"\ncompatible = [\"acme,x\", \"raspberry pi\"]\n"),
+            (2, 25),
+            "write one of /proc/device-tree/compatible",
+        ),
+        (
+            String::from("name = \"b\"\ncompatible = \"acme,x\"\n"),
+            (2, 14),
+            "array",
+        ),
+        (
+            format!("{CHIP}[[chips]]\nlabel = \"c\"\n"),
+            (6, 9),
+            "is already named at line 3",
+        ),
+        (
+            String::from("name = \"b\"\n[[chips]]\nlabel = \"c\"\nlines = 0\n"),
+            (3, 9),
+            "1 to 4096",
+        ),
+        (format!("{CHIP}base = 0x1_0000_0000\n"), (5, 8), "0 to 4294967295"),
+        (
+            format!("{CHIP}on-release = \"float\"\n"),
+            (5, 14),
+            "input, keep, pull",
+        ),
+        (
+            format!("{CHIP}marked-by = {{ offset = 8, name = \"x\" }}\n"),
+            (5, 24),
+            "0 to 7",
+        ),
+        (format!("{CHIP}marked-by = {{ offset = 1 }}\n"), (5, 13), "name"),
+        (
+            format!("{CHIP}{}safe-value = 2\n", line("a", 0)),
+            (9, 14),
+            "0 or 1",
+        ),
+        (
+            String::from("name = \"b\"\n[[lines]]\nname = \"a\"\noffset = 0\n"),
+            (3, 8),
+            "add chip = ",
+        ),
+        (
+            String::from("name = \"b\"\n[[headers]]\npins = [\"5V\"]\n"),
+            (3, 9),
+            "name = \"P1\"",
+        ),
+        (
+            String::from("name = \"b\"\n[header]\nname = \"P1\"\npins = []\n"),
+            (3, 8),
+            "[[headers]]",
+        ),
+        (String::from("name = \"b\"\nname = \"c\"\n"), (2, 1), ""),
+        (String::from("[board]\n"), (1, 1), "name"),
         (String::from("name = \"b\"\nmodel = \"ä\" \"x\"\n"), (2, 13), ""),
     ];
     for (text, place, part) in cases {

@@ -17,18 +17,34 @@ pub(super) struct NamedLine {
 }
 
 /// The board with its chips under the labels that they have on this kernel. A driver may label its chips in the order in
-/// which they come up; such a chip is known by a line that the device tree names.
-pub(super) fn settle(mut board: Board, chips: &dyn Chips) -> Board {
+/// which they come up; such a chip is known by a line that the device tree names. Where another chip of the board has
+/// the label here, the chip of the file is not there: it gets a label that none has.
+pub fn settle(mut board: Board, chips: &dyn Chips) -> Board {
     let present = chips.list();
-    let renamed: Vec<(String, String)> = board
+    let marked: Vec<Option<String>> = board
         .chips
         .iter()
-        .filter_map(|chip| {
+        .map(|chip| {
             let (offset, name) = chip.marked_by.as_ref()?;
             let found = present
                 .iter()
                 .find(|there| is_marked(chips, there, *offset, name))?;
-            (found.key != chip.label).then(|| (chip.label.clone(), found.key.clone()))
+            Some(found.key.clone())
+        })
+        .collect();
+    let renamed: Vec<(String, String)> = board
+        .chips
+        .iter()
+        .zip(&marked)
+        .filter_map(|(chip, found)| {
+            let taken = || marked.iter().flatten().any(|key| *key == chip.label);
+            let now = match (found, &chip.marked_by) {
+                (Some(found), _) => found.clone(),
+                (None, Some((_, line))) if taken() => format!("{} with {line}", chip.label),
+                (None, None) if taken() => format!("{} of the board file", chip.label),
+                (None, _) => return None,
+            };
+            (now != chip.label).then(|| (chip.label.clone(), now))
         })
         .collect();
     let label = |known: &mut String| {
@@ -37,7 +53,7 @@ pub(super) fn settle(mut board: Board, chips: &dyn Chips) -> Board {
         }
     };
     for (file, now) in &renamed {
-        log::info!("the chip {file:?} of the board file is labelled {now:?} here");
+        log::info!("the chip {file:?} of the board file is {now:?} here");
     }
     board.chips.iter_mut().for_each(|chip| label(&mut chip.label));
     board.lines.iter_mut().for_each(|line| label(&mut line.chip));

@@ -30,6 +30,7 @@ use crate::drivers::leds::{LedError, Leds};
 use crate::drivers::uevents::Nodes;
 use crate::events::{Audience, Bus};
 use crate::store::Store;
+pub use catalogue::settle;
 use catalogue::{Catalogue, NamedLed};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -225,7 +226,7 @@ impl Hardware {
         bus: Arc<Bus>,
         runtime: Handle,
     ) -> Arc<Self> {
-        let board = board.map(|board| catalogue::settle(board, &*chips));
+        let board = board.map(|board| settle(board, &*chips));
         Arc::new_cyclic(|me| Self {
             board,
             chips,

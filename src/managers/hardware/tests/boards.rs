@@ -1,6 +1,7 @@
 //! Boards with lines of other kinds, with chips that come and go, and none at all.
 
 use super::*;
+use crate::drivers::gpio::{ChipInfo, GpioError, Held, LineInfo};
 use serde_json::Value;
 
 #[tokio::test]
@@ -166,4 +167,130 @@ async fn a_discovered_board_has_the_kernels_names() {
     let leds: Vec<_> = view.leds.iter().map(|led| led.name.as_str()).collect();
     assert_eq!(leds, ["ACT", "PWR"]);
     assert!(hardware.set_line("pinctrl-sim-5", 1, &admin()).is_ok());
+}
+
+/// Several chips whose lines have the kernel's names, by label.
+struct Banks(Vec<(&'static str, &'static [&'static str], SimChips)>);
+
+impl Banks {
+    fn new(banks: &[(&'static str, &'static [&'static str])]) -> Self {
+        let bank = |(label, names): &(&'static str, &'static [&'static str])| {
+            (*label, *names, SimChips::new(label, 8, Clock::system()))
+        };
+        Self(banks.iter().map(bank).collect())
+    }
+
+    fn of(&self, at: &LineAddress) -> &(&'static str, &'static [&'static str], SimChips) {
+        let bank = self.0.iter().find(|(label, ..)| *label == at.chip);
+        bank.unwrap_or(&self.0[0]) // which tells the error
+    }
+}
+
+impl Chips for Banks {
+    fn list(&self) -> Vec<ChipInfo> {
+        self.0.iter().flat_map(|(.., chip)| chip.list()).collect()
+    }
+
+    fn line(&self, at: &LineAddress) -> Result<LineInfo, GpioError> {
+        let (_, names, chip) = self.of(at);
+        let name = names.get(at.offset as usize).map(|name| (*name).to_owned());
+        Ok(LineInfo {
+            name,
+            ..chip.line(at)?
+        })
+    }
+
+    fn request(&self, at: &LineAddress, request: &Request) -> Result<Box<dyn Held>, GpioError> {
+        self.of(at).2.request(at, request)
+    }
+
+    fn by_number(&self, _: u32) -> Option<LineAddress> {
+        None
+    }
+}
+
+const TWO_BANKS: &str = "name = \"b\"\n\
+    [[chips]]\nlabel = \"gpio-0-7\"\nmarked-by = { offset = 1, name = \"P9_22\" }\n\
+    [[chips]]\nlabel = \"gpio-8-15\"\nmarked-by = { offset = 0, name = \"P8_25\" }\n\
+    [[chips]]\nlabel = \"expander\"\n\
+    [[lines]]\nname = \"ONE\"\nchip = \"gpio-0-7\"\noffset = 3\n\
+    [[lines]]\nname = \"TWO\"\nchip = \"gpio-8-15\"\noffset = 3\n\
+    [[lines]]\nname = \"FAR\"\nchip = \"expander\"\noffset = 3\n";
+
+const FIRST: &[&str] = &["", "P9_22"];
+const SECOND: &[&str] = &["P8_25"];
+
+/// Chips that are present, chips that are listed as missing, and for each line the label of the chip that it is driven on.
+type Case<'a> = (
+    &'a [(&'static str, &'static [&'static str])],
+    &'a [&'a str],
+    [Option<&'a str>; 3],
+);
+
+#[tokio::test]
+async fn chips_in_another_order_under_other_labels_or_missing() {
+    let bench = bench();
+    let cases: &[Case<'_>] = &[
+        (
+            &[("gpio-0-7", FIRST), ("gpio-8-15", SECOND), ("expander", &[])],
+            &[],
+            [Some("gpio-0-7"), Some("gpio-8-15"), Some("expander")],
+        ),
+        // They came up the other way round, and each took the other's label.
+        (
+            &[("gpio-0-7", SECOND), ("gpio-8-15", FIRST)],
+            &["expander"],
+            [Some("gpio-8-15"), Some("gpio-0-7"), None],
+        ),
+        // A newer driver calls them otherwise.
+        (
+            &[("48000000.gpio", FIRST), ("48001000.gpio", SECOND)],
+            &["expander"],
+            [Some("48000000.gpio"), Some("48001000.gpio"), None],
+        ),
+        // The first is missing and the second has its label: the lines of the first are not those of the second.
+        (
+            &[("gpio-0-7", SECOND), ("expander", &[])],
+            &["gpio-0-7 with P9_22"],
+            [None, Some("gpio-0-7"), Some("expander")],
+        ),
+        // A chip without a mark is known by its label only, and not when another one has that.
+        (
+            &[("expander", SECOND), ("gpio-0-7", FIRST)],
+            &["expander of the board file"],
+            [Some("gpio-0-7"), Some("expander"), None],
+        ),
+    ];
+    for (present, missing, driven) in cases {
+        let board = parse_board("b.toml", TWO_BANKS).expect("parses");
+        let hardware = Hardware::with_drivers(
+            Some(board),
+            Arc::new(Banks::new(present)),
+            Arc::new(SimLeds::default()),
+            SysfsGpio::new("/nonexistent"),
+            &bench.dirs,
+            Arc::clone(&bench.store),
+            Arc::clone(&bench.bus),
+            Handle::current(),
+        );
+        let view = hardware.view(&admin()).expect("a view");
+        assert_eq!(view.board.expect("a board").missing, *missing, "{present:?}");
+        for (name, chip) in ["ONE", "TWO", "FAR"].iter().zip(driven) {
+            let set = hardware.set_line(name, 1, &admin());
+            match chip {
+                Some(chip) => {
+                    let line = set.unwrap_or_else(|fault| panic!("{present:?} {name}: {fault}"));
+                    assert_eq!(
+                        (line.chip.as_str(), line.value),
+                        (*chip, Some(1)),
+                        "{present:?} {name}"
+                    );
+                }
+                None => {
+                    let fault = set.expect_err("not there");
+                    assert_eq!(fault.kind, ErrorKind::LineNotFound, "{present:?} {name}: {fault}");
+                }
+            }
+        }
+    }
 }
