@@ -271,6 +271,7 @@ pub struct Run {
 pub enum Shell {
     Bash,
     Zsh,
+    Fish,
 }
 
 impl From<Ask> for Command {

@@ -502,11 +502,12 @@ const COMMANDS: &[Spec] = &[
     Spec::new("completions", "Print a completion script for a shell", |found| {
         let shell = match found.one("SHELL").as_str() {
             "zsh" => Shell::Zsh,
+            "fish" => Shell::Fish,
             _ => Shell::Bash,
         };
         Ask::Completions { shell }.into()
     })
-    .takes(&[one("SHELL", "").one_of(&["bash", "zsh"])]),
+    .takes(&[one("SHELL", "").one_of(&["bash", "zsh", "fish"])]),
     Spec::new(
         "version",
         "Print the versions of client, agent and system",
