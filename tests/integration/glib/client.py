@@ -134,6 +134,16 @@ def revisions(client):
     assert client.get_snap_sync("test-app", None).get_tracking_channel() == "latest/edge"
 
 
+def what_it_does_not_have(client):
+    """The library has no calls for services' control and logs: those stay with the `snap` command's tests."""
+    words = ("start", "stop", "restart", "logs", "services", "service", "journal")
+    calls = {name for name in dir(Snapd.Client) if name.endswith("_sync")}
+    found = {name for name in calls if set(name.split("_")) & set(words)}
+    assert found == set(), f"use {found} here, and their neighbours"
+    # The guard sees what there is.
+    assert {"get_apps2_sync", "connect_interface_sync", "get_snap_conf_sync", "get_aliases_sync"} <= calls
+
+
 def removal(client):
     assert client.remove2_sync(Snapd.RemoveFlags.NONE, "test-app", None, None, None)
     refused(Snapd.Error.NOT_FOUND, client.get_snap_sync, "test-app", None)
@@ -147,7 +157,8 @@ def main(socket, *files):
     client.set_socket_path(socket)
     for path in files:
         install(client, path)
-    for part in (system, snaps, apps, connections, configuration, aliases, changes, revisions, removal):
+    parts = (system, snaps, apps, connections, configuration, aliases, changes, revisions, what_it_does_not_have)
+    for part in (*parts, removal):
         part(client)
         print(f"{part.__name__} done", flush=True)
     print("all done")
