@@ -76,6 +76,10 @@ impl House {
             Arc::clone(&services),
             Arc::clone(&interfaces),
             Arc::clone(&hardware),
+            settings
+                .hooks
+                .timeout
+                .map(|seconds| Duration::from_secs(seconds.into())),
         );
         let mut registry = Registry::default();
         registry.add(MarkSeeded);

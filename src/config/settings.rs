@@ -14,6 +14,8 @@ pub struct Settings {
     pub board: BoardSettings,
     /// How much of the past is kept.
     pub history: HistorySettings,
+    /// How long snaps' hooks may run.
+    pub hooks: HookSettings,
 }
 
 /// `[board]`: at most one of the two.
@@ -23,6 +25,13 @@ pub struct BoardSettings {
     pub name: Option<String>,
     /// A board file.
     pub file: Option<PathBuf>,
+}
+
+/// `[hooks]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HookSettings {
+    /// How many seconds any hook may run; without it, what the contract gives each.
+    pub timeout: Option<u32>,
 }
 
 /// `[history]`.
@@ -90,6 +99,10 @@ pub fn parse(file: &str, text: &str) -> Result<Settings, SettingsError> {
         let offset = text.find("changes").unwrap_or(0);
         return Err(content(offset, "[history] changes must be at least 1"));
     }
+    if settings.hooks.timeout == Some(0) {
+        let offset = text.find("timeout").unwrap_or(0);
+        return Err(content(offset, "[hooks] timeout must be at least 1 second"));
+    }
     Ok(settings)
 }
 
@@ -109,6 +122,10 @@ fn written(text: &str) -> Result<Settings, Wrong> {
             settings.history.hours = hours.into_inner();
         }
         history.end()?;
+    }
+    if let Some(mut hooks) = file.table("hooks")? {
+        settings.hooks.timeout = hooks.number("timeout")?.map(Spanned::into_inner);
+        hooks.end()?;
     }
     file.end()?;
     Ok(settings)
@@ -147,7 +164,9 @@ mod tests {
 
     #[test]
     fn what_it_says_is_taken() {
-        let settings = parse("c", "[board]\nname = \"sim\"\n[history]\nchanges = 9\n").expect("settings");
+        let text = "[board]\nname = \"sim\"\n[history]\nchanges = 9\n[hooks]\ntimeout = 30\n";
+        let settings = parse("c", text).expect("settings");
+        assert_eq!(settings.hooks.timeout, Some(30));
         assert_eq!(settings.board.name.as_deref(), Some("sim"));
         assert_eq!((settings.history.changes, settings.history.hours), (9, 24));
     }
@@ -159,6 +178,8 @@ mod tests {
             ("[history]\n  changes = \"x\"\n", "c:2:13: "),
             ("[board]\nname = \"sim\"\nfile = \"b.toml\"\n", "c:3:1: "),
             ("[history]\nchanges = 0\n", "c:2:1: "),
+            ("[hooks]\ntimeout = 0\n", "c:2:1: "),
+            ("[hooks]\ntimeout = \"5m\"\n", "c:2:11: "),
             ("a = ", "c:1:"),
         ] {
             let error = parse("c", text).expect_err(text).to_string();

@@ -202,6 +202,8 @@ pub struct Plan {
     /// The snaps it is about.
     pub snaps: Vec<SnapName>,
     pub tasks: Vec<PlannedTask>,
+    /// The change whose hook asks for this one: it is no obstacle to it.
+    pub within: Option<ChangeId>,
     /// The upload or other file that belongs to the plan until its first task ends is named in its tasks' params.
     pub requester: String,
 }

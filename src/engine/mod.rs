@@ -104,13 +104,13 @@ impl Engine {
 
     /// An operation on these snaps would meet a change that is in progress.
     pub fn check_conflict(&self, snaps: &[SnapName]) -> Result<(), Fault> {
-        conflict(&self.store.world(), snaps)
+        conflict(&self.store.world(), snaps, None)
     }
 
     fn make(&self, plan: Plan) -> impl FnOnce(&mut Tx<'_>) -> Result<Submitted, StoreError> + Send + 'static {
         let registry = self.registry.clone();
         move |tx| {
-            if let Err(fault) = conflict(tx.world(), &plan.snaps) {
+            if let Err(fault) = conflict(tx.world(), &plan.snaps, plan.within) {
                 return Ok(Err(fault));
             }
             if let Some(task) = plan.tasks.iter().find(|task| registry.get(task.kind).is_none()) {
@@ -323,8 +323,8 @@ fn store_fault(error: StoreError) -> Fault {
     }
 }
 
-fn conflict(world: &crate::store::World, snaps: &[SnapName]) -> Result<(), Fault> {
-    match world.change_in_progress(snaps) {
+fn conflict(world: &crate::store::World, snaps: &[SnapName], but: Option<ChangeId>) -> Result<(), Fault> {
+    match world.change_in_the_way(snaps, but) {
         None => Ok(()),
         Some((change, snap)) => Err(Fault::new(
             ErrorKind::SnapChangeConflict,

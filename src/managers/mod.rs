@@ -65,6 +65,7 @@ impl Managers {
             Arc::clone(&services),
             Arc::clone(&interfaces),
             Arc::clone(&hardware),
+            None,
         );
         Arc::new(Self {
             hardware,

@@ -83,9 +83,18 @@ impl World {
 
     /// The unready change that is about any of these snaps.
     pub fn change_in_progress(&self, snaps: &[SnapName]) -> Option<(&Arc<Change>, SnapName)> {
+        self.change_in_the_way(snaps, None)
+    }
+
+    /// The same, of all but one change.
+    pub fn change_in_the_way(
+        &self,
+        snaps: &[SnapName],
+        but: Option<ChangeId>,
+    ) -> Option<(&Arc<Change>, SnapName)> {
         self.changes
             .values()
-            .filter(|change| !change.is_ready())
+            .filter(|change| !change.is_ready() && Some(change.id) != but)
             .find_map(|change| {
                 snaps
                     .iter()

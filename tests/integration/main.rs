@@ -7,6 +7,7 @@ mod fuzz_corpus;
 mod gadgets;
 mod glib_client;
 mod golden;
+mod hooks;
 mod recovery;
 mod report;
 mod services;

@@ -3,10 +3,11 @@
 use crate::support::snaps::{BASE, pack};
 use crate::support::somebody::{NOBODY, control_groups, is_root};
 use crate::support::{TestDaemon, daemon::binary};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 const YAML: &str = "name: cf\nversion: '1'\nbase: test-base\nplugs:\n  net: network\n  lamp: gpio\napps:\n  \
     sh: {command: bin/sh, plugs: [net, lamp]}\n  svc: {command: bin/svc, daemon: simple}\n";
@@ -345,6 +346,78 @@ fn rows_of_hooks() {
          E: interface attributes can only be set during the execution of prepare hooks\n"
     );
     assert_eq!(daemon.get("/v2/snaps/cf/conf?keys=plain").result()["plain"], 1);
+}
+
+/// The kind, status and tasks' kinds of the newest change.
+fn newest(daemon: &TestDaemon) -> (String, String, Vec<String>) {
+    let all = daemon.get("/v2/changes?select=all&for=cf").result().clone();
+    let id = |change: &&Value| change["id"].as_str().unwrap().parse::<u64>().unwrap();
+    let change = all.as_array().unwrap().iter().max_by_key(id).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let tasks = change["tasks"].as_array().unwrap();
+    let kinds = tasks.iter().map(|task| text(&task["kind"])).collect();
+    (text(&change["kind"]), text(&change["status"]), kinds)
+}
+
+#[test]
+fn orders_for_services_are_changes() {
+    // contract: snaps-and-assertions, section 3 ("outside they create a change and wait"); confinement, section 7
+    // ("from services, apps and other hooks they run now and wait")
+    let daemon = TestDaemon::start();
+    installed(
+        &daemon,
+        &[
+            (
+                "meta/hooks/install",
+                "#!/bin/sh\n{ snapctl start cf.svc; echo $?; snapctl services; } > $SNAP_COMMON/told 2>&1\n",
+            ),
+            (
+                "meta/hooks/configure",
+                "#!/bin/sh\n[ \"$(snapctl get wait)\" ] || exit 0\ntouch $SNAP_COMMON/waits\n\
+                 until [ -e $SNAP_COMMON/go ]; do sleep 0.05; done\n",
+            ),
+        ],
+    );
+    let common = daemon.root().join("var/snap/cf/common");
+    assert_eq!(
+        std::fs::read_to_string(common.join("told")).unwrap(),
+        "0\nService  Startup  Current  Notes\ncf.svc   enabled  active   -\n"
+    );
+    // The hook's own change is no obstacle to the one that it asks for, which has an id after it.
+    let service = (
+        String::from("service-control"),
+        String::from("Done"),
+        vec![String::from("service-control")],
+    );
+    assert_eq!(newest(&daemon), service);
+
+    let run = |words: &str| shell_of(binary(), &daemon, None, "cf.sh", &format!("snapctl {words}"));
+    let active = || daemon.get("/v2/apps?names=cf.svc").result()[0]["active"] == true;
+    let changes = || {
+        let all = daemon.get("/v2/changes?select=all&for=cf");
+        all.result().as_array().unwrap().len()
+    };
+    let before = changes();
+    assert_eq!(run("stop --disable cf.svc").0, Some(0));
+    assert_eq!((newest(&daemon), active()), (service.clone(), false));
+    assert_eq!(run("restart cf.svc").0, Some(0));
+    assert_eq!((newest(&daemon), active()), (service, true));
+    assert_eq!(changes(), before + 2);
+
+    // Another change of the snap is in the way.
+    let set = daemon.put("/v2/snaps/cf/conf", &json!({"wait": true}));
+    let end = Instant::now() + Duration::from_secs(30);
+    while !common.join("waits").exists() {
+        assert!(Instant::now() < end, "the hook does not run");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(
+        run("stop cf.svc"),
+        refusal("snap \"cf\" has \"configure-snap\" change in progress")
+    );
+    std::fs::write(common.join("go"), "").unwrap();
+    daemon.done(&set);
+    assert!(active());
 }
 
 #[test]

@@ -1,9 +1,14 @@
 //! `/v2/snapctl`: on the socket for snaps only (contract: confinement, section 7).
 
 use super::{Call, Reply};
-use crate::domain::{ErrorKind, Fault};
+use crate::domain::{ErrorKind, Fault, Plan, TaskStatus};
+use crate::managers::changes::Changes;
 use serde::Deserialize;
 use serde_json::json;
+use std::time::Duration;
+
+/// How long a command waits for its change: half of what a configure hook has (contract: confinement, section 7).
+const PATIENCE: Duration = Duration::from_secs(150);
 
 #[derive(Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "SnapctlCall"))]
@@ -17,11 +22,16 @@ struct Body {
 pub async fn run(mut call: Call) -> Result<Reply, Fault> {
     let body: Body = call.json().await?;
     let who = call.who_with(&body.context_id);
-    let output = call
+    let mut output = call
         .managers
         .settings
         .snapctl(&who, &body.context_id, &body.args)
         .await?;
+    if let Some(mut plan) = output.change.take() {
+        plan.requester.clone_from(&who.identity);
+        let word = body.args.first().map_or("the", String::as_str);
+        finish(&call.managers.changes, plan, word).await?;
+    }
     if output.code == 0 {
         return Ok(Reply::Sync(
             json!({"stdout": output.stdout, "stderr": output.stderr}),
@@ -34,6 +44,26 @@ pub async fn run(mut call: Call) -> Result<Reply, Fault> {
     });
     let text = format!("snapctl ended with exit code {}", output.code);
     Err(Fault::new(ErrorKind::Unsuccessful, text).with(value))
+}
+
+/// Makes a change and waits for its end.
+async fn finish(changes: &Changes, plan: Plan, word: &str) -> Result<(), Fault> {
+    let id = changes.submit(plan).await.map_err(|fault| match fault.kind {
+        // Here a refusal has no kind.
+        ErrorKind::SnapChangeConflict => Fault::bad(fault.message),
+        _ => fault,
+    })?;
+    let change = tokio::time::timeout(PATIENCE, changes.wait(id))
+        .await
+        .map_err(|_| Fault::bad(format!("{word} command is taking too long")))??;
+    match change.shown_status() {
+        TaskStatus::Done => Ok(()),
+        status => Err(Fault::bad(
+            change
+                .error_text()
+                .unwrap_or_else(|| format!("change {id} ended as {status}")),
+        )),
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -83,6 +113,6 @@ pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
         post("/v2/snapctl", "Run snapctl for a process of a snap")
             .body::<Body>()
             .result::<SnapctlOutput>()
-            .fails(&[ErrorKind::Unsuccessful]),
+            .fails(&[ErrorKind::Unsuccessful, ErrorKind::InsufficientDiskSpace]),
     ]
 }

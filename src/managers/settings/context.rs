@@ -2,7 +2,7 @@
 
 use super::config::{self, ConfigError};
 use crate::domain::record::Health;
-use crate::domain::{Attrs, Fault, PlannedTask, SnapName};
+use crate::domain::{Attrs, ChangeId, Fault, PlannedTask, SnapName};
 use crate::managers::interfaces::HookAttributes;
 use serde_json::{Map, Value};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,6 +19,8 @@ pub struct HookContext {
     pub ends: Option<HookAttributes>,
     /// The snap has the hook, so it was run.
     pub runs: bool,
+    /// The change that runs it.
+    pub change: Option<ChangeId>,
     state: Mutex<State>,
 }
 
@@ -39,6 +41,7 @@ impl HookContext {
             hook: hook.to_owned(),
             ends: None,
             runs: false,
+            change: None,
             state: Mutex::new(State {
                 before: document.clone(),
                 document,
@@ -58,6 +61,12 @@ impl HookContext {
     /// The same, of a snap that has the hook or not.
     pub fn that_runs(mut self, runs: bool) -> Self {
         self.runs = runs;
+        self
+    }
+
+    /// The same, run by a change.
+    pub fn within(mut self, change: ChangeId) -> Self {
+        self.change = Some(change);
         self
     }
 

@@ -33,9 +33,6 @@ pub struct HookParams {
     /// The hook's failure is told and then forgotten.
     #[serde(default)]
     pub ignore_error: bool,
-    /// Milliseconds.
-    #[serde(default)]
-    pub timeout: Option<u64>,
     /// The hook that takes it back.
     #[serde(default)]
     pub undo_hook: Option<String>,
@@ -47,14 +44,13 @@ pub struct HookParams {
     pub use_defaults: bool,
 }
 
-/// How long a hook may run.
-fn time_limit(params: &HookParams) -> Duration {
-    match (params.timeout, params.hook.as_str()) {
-        (Some(milliseconds), _) => Duration::from_millis(milliseconds),
-        (None, "configure") => Duration::from_secs(5 * 60),
-        (None, "check-health") => Duration::from_secs(30),
-        (None, _) => Duration::from_secs(10 * 60),
-    }
+/// How long a hook may run, unless the configuration file says it (contract: confinement, section 1.6).
+fn usual_limit(hook: &str) -> Duration {
+    Duration::from_secs(match hook {
+        "configure" => 5 * 60,
+        "check-health" => 30,
+        _ => 10 * 60,
+    })
 }
 
 /// The contract lets these fail without harm.
@@ -97,7 +93,9 @@ impl Settings {
             .snap(snap.as_str())
             .and_then(|record| record.info())
             .is_some_and(|info| info.hooks.contains_key(hook));
-        let context = HookContext::new(snap.clone(), hook, document).about(ends);
+        let context = HookContext::new(snap.clone(), hook, document)
+            .about(ends)
+            .within(task.change_id());
         let context = Arc::new(context.that_runs(has_hook));
         context
             .patch(&params.patch)
@@ -114,13 +112,14 @@ impl Settings {
         self.services.write_launch(&world, snap)?;
         let cookie = cookies::new()?;
         self.enter(&cookie, context.clone());
+        let limit = self.hook_limit.unwrap_or_else(|| usual_limit(hook));
         let run = self.hook_job(snap, hook, &cookie).and_then(|job| {
             let aborted = || task.is_aborted();
-            process::run(&job, time_limit(params), Some(&aborted))
+            process::run(&job, limit, Some(&aborted))
         });
         self.leave(&cookie);
         let run = run.map_err(|error| TaskError::new(format!("run hook {hook:?}: {error}")))?;
-        match failure(&run, time_limit(params)) {
+        match failure(&run, limit) {
             None => Ok(context),
             Some(text) => Err(TaskError::new(format!("run hook {hook:?}: {text}"))),
         }

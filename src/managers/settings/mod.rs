@@ -21,6 +21,7 @@ use context::HookContext;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 type Contexts = BTreeMap<String, Arc<HookContext>>;
 
@@ -31,6 +32,8 @@ pub struct Settings {
     services: Arc<Services>,
     interfaces: Arc<Interfaces>,
     hardware: Arc<Hardware>,
+    /// How long any hook may run, when it is set.
+    hook_limit: Option<Duration>,
     /// Running hooks by their cookies.
     contexts: Mutex<Contexts>,
 }
@@ -43,6 +46,7 @@ impl Settings {
         services: Arc<Services>,
         interfaces: Arc<Interfaces>,
         hardware: Arc<Hardware>,
+        hook_limit: Option<Duration>,
     ) -> Arc<Self> {
         Arc::new(Self {
             dirs,
@@ -50,6 +54,7 @@ impl Settings {
             services,
             interfaces,
             hardware,
+            hook_limit,
             contexts: Mutex::default(),
         })
     }

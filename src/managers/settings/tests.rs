@@ -22,6 +22,11 @@ struct Board {
 }
 
 fn board(hooks: &[(&str, &str)]) -> Board {
+    limited(hooks, None)
+}
+
+/// The same, where hooks may run for so long.
+fn limited(hooks: &[(&str, &str)], limit: Option<Duration>) -> Board {
     let root = tempfile::tempdir().expect("a folder");
     let dirs = Dirs::new(root.path());
     std::fs::create_dir(root.path().join("apps")).expect("a folder");
@@ -73,7 +78,7 @@ fn board(hooks: &[(&str, &str)]) -> Board {
         bus.clone(),
         true,
     );
-    let settings = Settings::new(dirs, store.clone(), services, interfaces, hardware);
+    let settings = Settings::new(dirs, store.clone(), services, interfaces, hardware, limit);
     let mut registry = Registry::default();
     settings.register(&mut registry);
     let engine = Engine::new(store.clone(), bus, registry, History::default());
@@ -227,14 +232,10 @@ async fn a_missing_hook_is_fine_when_it_is_optional() {
 
 #[tokio::test]
 async fn one_that_hangs_is_ended_with_its_children() {
-    let board = board(&[(
-        "install",
-        "echo begun; setsid sleep 1000 & echo $! > $1/child; sleep 1000",
-    )]);
+    let hook = "echo begun; setsid sleep 1000 & echo $! > $1/child; sleep 1000";
+    let board = limited(&[("install", hook)], Some(Duration::from_millis(300)));
     let begun = Instant::now();
-    let change = board
-        .hook(json!({"snap": "cf", "hook": "install", "timeout": 300}))
-        .await;
+    let change = board.hook(json!({"snap": "cf", "hook": "install"})).await;
     assert!(begun.elapsed() < Duration::from_secs(10));
     let text = change.error_text().expect("it failed");
     assert!(

@@ -15,17 +15,19 @@ mod services;
 use super::Settings;
 use super::context::HookContext;
 use crate::domain::requester::Role;
-use crate::domain::{ErrorKind, Fault, Requester, SnapName};
+use crate::domain::{ErrorKind, Fault, Plan, Requester, SnapName};
 use commands::{COMMANDS, Command};
 use flags::Flags;
 use std::sync::Arc;
 
 /// What a command printed, and how it ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SnapctlOutput {
     pub stdout: String,
     pub stderr: String,
     pub code: u8,
+    /// The change that has to come to its end before the command does.
+    pub change: Option<Plan>,
 }
 
 impl SnapctlOutput {
@@ -94,7 +96,7 @@ impl Settings {
             "unset" => self.unset(&caller, &flags).await,
             "is-connected" => self.is_connected(&caller, &flags),
             "services" => self.list_services(&caller, &flags),
-            "start" | "stop" | "restart" => self.control(&caller, command.name, &flags).await,
+            "start" | "stop" | "restart" => self.control(&caller, command.name, &flags),
             "set-health" => self.set_health(&caller, &flags).await,
             "refresh" => refresh::refresh(&caller, &flags),
             "line" => self.line(&caller, &flags),

@@ -4,10 +4,6 @@ use super::{Caller, Flags, SnapctlOutput, required};
 use crate::domain::Fault;
 use crate::managers::services::{Action, AppView, ControlRequest};
 use crate::managers::settings::Settings;
-use std::time::Duration;
-
-/// How long a command waits for services: half of what a configure hook has (contract: confinement, section 7).
-const PATIENCE: Duration = Duration::from_secs(150);
 
 impl Settings {
     /// The caller's services of these names (`SNAP` or `SNAP.APP`); none means all.
@@ -53,7 +49,7 @@ impl Settings {
         Ok(SnapctlOutput::printed(table(&rows)))
     }
 
-    pub(super) async fn control(
+    pub(super) fn control(
         &self,
         caller: &Caller<'_>,
         word: &str,
@@ -62,47 +58,26 @@ impl Settings {
         if flags.words.is_empty() {
             return Err(required("<service> (at least 1 argument)"));
         }
-        let views = self.own_services(caller, &flags.words)?;
+        self.own_services(caller, &flags.words)?;
         let action = Action::parse(word).ok_or_else(|| Fault::bad("unknown action"))?;
-        let plan = self.services.plan_control(&ControlRequest {
+        let mut plan = self.services.plan_control(&ControlRequest {
             action,
             names: flags.words.clone(),
             enable: flags.has("enable"),
             disable: flags.has("disable"),
             reload: flags.has("reload"),
         })?;
-        // From the configure hook the work is queued after it (contract: confinement, section 7).
+        // From the configure hook the work is queued after it; else it is a change of its own (contract: confinement,
+        // section 7; snaps-and-assertions, section 3).
         if let Some(hook) = caller.hook.as_ref().filter(|_| caller.is_hook("configure")) {
             hook.queue(plan.tasks)?;
             return Ok(SnapctlOutput::default());
         }
-        let names: Vec<String> = views.into_iter().map(|view| view.name).collect();
-        let enabled = match action {
-            Action::Start if flags.has("enable") => Some(true),
-            Action::Stop if flags.has("disable") => Some(false),
-            _ => None,
-        };
-        let (services, snap, reload) = (self.services.clone(), caller.snap.clone(), flags.has("reload"));
-        // What was begun goes on when nobody waits for it any more.
-        let work = tokio::spawn(async move {
-            match action {
-                Action::Start => services.start(&snap, &names).await?,
-                Action::Stop => services.stop(&snap, &names).await?,
-                Action::Restart if reload => services.reload(&snap, &names).await?,
-                Action::Restart => services.restart(&snap, &names).await?,
-            }
-            match enabled {
-                Some(enabled) => services.set_enabled(&snap, names, enabled).await,
-                None => Ok(()),
-            }
-        });
-        match tokio::time::timeout(PATIENCE, work).await {
-            Err(_) => Err(Fault::bad(format!("{word} command is taking too long"))),
-            Ok(Err(_)) => Err(Fault::internal(
-                "the agent failed over it; its journal has the reason",
-            )),
-            Ok(Ok(done)) => done.map(|()| SnapctlOutput::default()),
-        }
+        plan.within = caller.hook.as_ref().and_then(|hook| hook.change);
+        Ok(SnapctlOutput {
+            change: Some(plan),
+            ..SnapctlOutput::default()
+        })
     }
 }
 
