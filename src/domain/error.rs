@@ -29,7 +29,6 @@ pub enum ErrorKind {
     SnapAlreadyInstalled,
     SnapChangeConflict,
     SnapLocal,
-    SnapNoUpdateAvailable,
     SnapNotASnap,
     SnapNeedsDevmode,
     SnapNeedsClassic,

@@ -28,6 +28,26 @@ pub const ONCE: &[&str] = &[
     MARK_SEEDED,
 ];
 
+/// The kinds of changes, by the contract's names (v2-observed, section 3); an integration test sees all of them.
+pub const CHANGES: &[&str] = &[
+    "seed",
+    "install-snap",
+    "try-snap",
+    "refresh-snap",
+    "revert-snap",
+    "enable-snap",
+    "disable-snap",
+    "switch-snap",
+    "remove-snap",
+    "connect-snap",
+    "disconnect-snap",
+    "configure-snap",
+    SERVICE_CONTROL,
+    ALIAS,
+    UNALIAS,
+    "prefer",
+];
+
 kinds! {
     PREREQUISITES = "prerequisites",
     PREPARE_SNAP = "prepare-snap",

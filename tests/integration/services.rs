@@ -436,7 +436,9 @@ fn snapctl_is_for_snaps_on_their_own_socket() {
 #[test]
 fn an_ordinary_user_runs_services_too() {
     if !is_root() {
-        eprintln!("SKIP: needs root to be another user; the other tests cover the user that runs them");
+        println!(
+            "skipped: services::an_ordinary_user_runs_services_too: only root can start the agent as somebody else"
+        );
         return;
     }
     let mut daemon = TestDaemon::start_as(NOBODY);

@@ -1,6 +1,6 @@
 //! Services as a client controls them: orders, activators, refreshes, and services that behave badly.
 
-use crate::support::snaps::{BASE, pack};
+use crate::support::snaps::{BASE, pack, pack_anyhow};
 use crate::support::{Request, TestDaemon};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -273,23 +273,6 @@ fn bus_names_are_shown_and_it_is_said_that_nobody_serves_them() {
     assert_eq!(left(&daemon, "svc"), "");
     order(&daemon, json!({"action": "start", "names": ["test-app.svc"]}));
     assert_eq!(app(&daemon, "svc")["active"], true);
-}
-
-/// A file that our own packer would refuse.
-fn pack_anyhow(daemon: &TestDaemon, yaml: &str) -> Vec<u8> {
-    let (source, file) = (
-        daemon.scratch().join("source"),
-        daemon.scratch().join("file.snap"),
-    );
-    std::fs::create_dir_all(source.join("meta")).unwrap();
-    std::fs::write(source.join("meta/snap.yaml"), yaml).unwrap();
-    let packed = std::process::Command::new("mksquashfs")
-        .args([&source, &file])
-        .args(["-noappend", "-quiet", "-no-progress"])
-        .status()
-        .expect("mksquashfs is installed");
-    assert!(packed.success());
-    std::fs::read(file).unwrap()
 }
 
 #[test]

@@ -1,12 +1,17 @@
 //! Revisions of a snap by the unmodified `snap`: its exit codes and what is there afterwards (contract: v2-observed,
 //! section 4, and the orders of tasks in section 3).
 
+use crate::support::TestDaemon;
 use crate::support::daemon::binary;
 use crate::support::snap::{Snap, has_snap, one_line, rows};
-use crate::support::somebody::is_root;
+use crate::support::snaps::pack;
+use crate::support::somebody::{NOBODY, is_root};
 use serde_json::{Value, json};
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 
 fn app(snap: &Snap, version: &str) -> String {
     let yaml = format!(
@@ -452,6 +457,46 @@ fn layouts_are_applied_or_it_is_said() {
             "{warnings}"
         );
     }
+}
+
+/// An agent that is not root says so in a warning.
+#[test]
+fn layouts_of_an_agent_without_rights() {
+    if !is_root() {
+        println!(
+            "skipped: snap_revisions::layouts_of_an_agent_without_rights: only root can start the agent as somebody else"
+        );
+        return;
+    }
+    let daemon = TestDaemon::start_as(NOBODY);
+    let base = pack("name: snug\nversion: '1'\ntype: base\n", &[]);
+    let yaml = "name: lay-peer\nversion: '1'\nbase: snug\nlayout:\n  /opt/lay: {bind: $SNAP/share}\n  /opt/kept: {type: tmpfs}\n";
+    let app = pack(yaml, &[("share/file", "seen\n")]);
+    for (name, content) in [("base.snap", base), ("app.snap", app)] {
+        let file = daemon.scratch().join(name);
+        std::fs::write(&file, content).unwrap();
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
+        let run = Command::new(daemon.scratch().join("pinion"))
+            .arg("--root")
+            .arg(daemon.root())
+            .args(["install", "--dangerous"])
+            .arg(&file)
+            .uid(NOBODY)
+            .output()
+            .unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    }
+    let said = "the layouts of snap \"lay-peer\" are not applied, because the agent does not run as root: \
+                /opt/kept, /opt/lay";
+    let shown = Command::new(daemon.scratch().join("pinion"))
+        .arg("--root")
+        .arg(daemon.root())
+        .arg("warnings")
+        .uid(NOBODY)
+        .output()
+        .unwrap();
+    let warnings = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(one_line(&warnings).contains(said), "{warnings}");
 }
 
 /// The agent's own command has the same, with its own words.

@@ -43,6 +43,10 @@ const CONTRACT: &[(&str, [Option<Class>; 3])] = &[
     ("/v2/changes", [Some(OpenOrPlug), None, None]),
     ("/v2/changes/{id}", [Some(OpenOrPlug), Some(Authenticated), None]),
     ("/v2/snapctl", [None, Some(Snap), None]),
+    (
+        "/v2/internal/console-conf-start",
+        [None, Some(Authenticated), None],
+    ),
     // Ours: the launcher says whose app it is about to run.
     ("/v2/internal/join", [None, Some(Snap), None]),
     ("/v2/aliases", [Some(Open), Some(Authenticated), None]),

@@ -171,7 +171,7 @@ fn a_file_becomes_a_snap_and_goes_again() {
 #[test]
 fn the_kernel_mounts_what_root_installs() {
     if !is_root() {
-        eprintln!("SKIP: needs root");
+        println!("skipped: v2_snaps::the_kernel_mounts_what_root_installs: mounting is for root");
         return;
     }
     let mut daemon = TestDaemon::start();
@@ -206,7 +206,9 @@ fn the_kernel_mounts_what_root_installs() {
 #[test]
 fn an_ordinary_user_gets_the_files_unpacked() {
     if !is_root() {
-        eprintln!("SKIP: needs root to be another user; the other tests cover the user that runs them");
+        println!(
+            "skipped: v2_snaps::an_ordinary_user_gets_the_files_unpacked: only root can start the agent as somebody else"
+        );
         return;
     }
     let daemon = TestDaemon::start_as(NOBODY);

@@ -10,10 +10,14 @@ use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// How many bytes of a JSON body are read.
 pub const JSON_LIMIT: usize = 1 << 20;
+
+/// How long a refused body is still read.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// One admitted request.
 pub struct Call {
@@ -96,6 +100,7 @@ impl Call {
             let frame = frame.map_err(|error| broken_off(&error))?;
             if let Some(data) = frame.data_ref() {
                 if all.len() + data.len() > limit {
+                    self.drop_body().await;
                     return Err(Fault::new(
                         ErrorKind::TooLarge,
                         format!("the request body is larger than {limit} bytes; send less at once"),
@@ -105,6 +110,14 @@ impl Call {
             }
         }
         Ok(all.into())
+    }
+
+    /// Reads what is still sent of the body and drops it, for a short while: who is cut off while it sends may never see
+    /// the answer.
+    pub async fn drop_body(&mut self) {
+        let rest = async { while let Some(Ok(_)) = self.body.frame().await {} };
+        // Who sends for longer has to live with the cut.
+        let _ = tokio::time::timeout(LINGER, rest).await;
     }
 
     /// The first JSON value of the body; what follows it is ignored, as the contract's daemon does.

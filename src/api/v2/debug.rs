@@ -1,7 +1,7 @@
 //! `/v2/debug`: what the agent knows of itself (contract: v2, section 3; v2-newer, section 3 for `features`).
 
 use super::{Call, ROUTES, Reply, find};
-use crate::domain::{ErrorKind, Fault};
+use crate::domain::{ErrorKind, Fault, kinds};
 use axum::http::Method;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,7 @@ struct FeaturesBody<'a> {
     tasks: Vec<TaskBody>,
     interfaces: Vec<&'static str>,
     endpoints: Vec<EndpointBody<'a>>,
+    changes: &'static [&'static str],
     /// What is done again and again without being asked: nothing.
     ensures: [&'static str; 0],
 }
@@ -49,6 +50,7 @@ pub async fn show(call: Call) -> Result<Reply, Fault> {
                     .collect(),
                 interfaces: call.managers.interfaces.names(),
                 endpoints: endpoints(&verbs),
+                changes: kinds::CHANGES,
                 ensures: [],
             })
         }

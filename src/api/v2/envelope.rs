@@ -134,7 +134,6 @@ pub fn code(kind: ErrorKind) -> (StatusCode, Option<&'static str>) {
         ErrorKind::SnapAlreadyInstalled => (S::BAD_REQUEST, Some("snap-already-installed")),
         ErrorKind::SnapChangeConflict => (S::CONFLICT, Some("snap-change-conflict")),
         ErrorKind::SnapLocal => (S::BAD_REQUEST, Some("snap-local")),
-        ErrorKind::SnapNoUpdateAvailable => (S::BAD_REQUEST, Some("snap-no-update-available")),
         ErrorKind::SnapNotASnap => (S::BAD_REQUEST, Some("snap-not-a-snap")),
         ErrorKind::SnapNeedsDevmode => (S::BAD_REQUEST, Some("snap-needs-devmode")),
         ErrorKind::SnapNeedsClassic => (S::BAD_REQUEST, Some("snap-needs-classic")),

@@ -15,10 +15,16 @@ pub async fn systems(_call: Call) -> Result<Reply, Fault> {
     Ok(Reply::Sync(Value::Object(serde_json::Map::new())))
 }
 
+/// POST /v2/internal/console-conf-start: the console asks what it has to wait for before it begins; nothing is ever
+/// refreshed by itself here.
+pub async fn console(_call: Call) -> Result<Reply, Fault> {
+    Ok(Reply::Sync(Value::Object(serde_json::Map::new())))
+}
+
 /// What the verbs here take and answer, for the description of the API.
 #[cfg(test)]
 pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
-    use super::openapi::describe::get;
+    use super::openapi::describe::{get, post};
     type Nothing = Vec<serde_json::Map<String, Value>>;
     vec![
         get("/v2/snapshots", "List snapshots: there are none").result::<Nothing>(),
@@ -26,5 +32,10 @@ pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
         get("/v2/validation-sets", "List validation sets: there are none").result::<Nothing>(),
         get("/v2/systems", "List recovery systems: there are none")
             .result::<serde_json::Map<String, Value>>(),
+        post(
+            "/v2/internal/console-conf-start",
+            "What a console has to wait for: nothing",
+        )
+        .result::<serde_json::Map<String, Value>>(),
     ]
 }

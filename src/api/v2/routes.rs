@@ -118,6 +118,7 @@ pub static ROUTES: &[Route] = &[
         .get(Authenticated, handler!(conf::show))
         .put(Authenticated, handler!(conf::set)),
     route("/v2/snapctl").post(SnapOnly, handler!(snapctl::run)),
+    route("/v2/internal/console-conf-start").post(Authenticated, handler!(nothing::console)),
     route("/v2/internal/join").post(SnapOnly, handler!(snapctl::join)),
     route("/v2/warnings")
         .get(Open, handler!(warnings::list))

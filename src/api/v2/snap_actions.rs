@@ -46,6 +46,7 @@ async fn sideload(mut call: Call) -> Result<Reply, Fault> {
         jailmode: form.flag("jailmode"),
         classic: form.flag("classic"),
         ignore_running: form.flag("ignore-running"),
+        unaliased: form.flag("unaliased"),
         all_or_none: all_or_none(form.text("transaction"))?,
     };
     may_weaken(&call, tries || flags.dangerous || flags.devmode || flags.classic)?;
@@ -208,6 +209,7 @@ fn installed(call: &Call, name: &str) -> Result<SnapView, Fault> {
 #[serde(default, rename_all = "kebab-case")]
 struct One {
     action: String,
+    amend: bool,
     channel: String,
     revision: Value,
     cohort_key: String,
@@ -333,6 +335,12 @@ fn single(call: &Call, name: &str, body: &One) -> Result<Plan, Fault> {
         },
         "refresh" => {
             installed(call, name)?;
+            // Who would go on anyway (`--amend`) comes to the store that is not there, as in the contract's table.
+            if body.amend {
+                return Err(Fault::bad(format!(
+                    "cannot refresh {name:?}: there is no store here; install a newer file over it"
+                )));
+            }
             Err(Fault::new(
                 ErrorKind::SnapLocal,
                 format!("local snap {name:?} is unknown to the store: install a newer file over it"),
@@ -388,6 +396,7 @@ pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
         jailmode: bool,
         classic: bool,
         ignore_running: bool,
+        unaliased: bool,
         transaction: Option<String>,
     }
     vec![
@@ -404,7 +413,6 @@ pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
                 E::SnapNeedsClassicSystem,
                 E::SnapNotClassic,
                 E::SnapNotASnap,
-                E::InsufficientDiskSpace,
             ]),
         post("/v2/snaps/{name}", "Act on one snap")
             .named("the name of a snap")
@@ -415,9 +423,7 @@ pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
                 E::SnapNotInstalled,
                 E::SnapAlreadyInstalled,
                 E::SnapLocal,
-                E::SnapNoUpdateAvailable,
                 E::SnapChangeConflict,
-                E::InsufficientDiskSpace,
             ]),
     ]
 }

@@ -69,8 +69,13 @@ pub async fn receive(call: &mut Call, uploads: &Uploads, field: &str) -> Result<
     };
     while let Some(frame) = call.body.frame().await {
         let frame = frame.map_err(|error| call::broken_off(&error))?;
-        if let Some(data) = frame.data_ref() {
-            receiver.take(data).await?;
+        if let Some(data) = frame.data_ref()
+            && let Err(fault) = receiver.take(data).await
+        {
+            // What was written goes before the rest comes.
+            drop(receiver);
+            call.drop_body().await;
+            return Err(fault);
         }
     }
     receiver.form.finish().map_err(|error| bad_form(&error))?;

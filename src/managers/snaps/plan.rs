@@ -26,6 +26,8 @@ pub struct SideloadFlags {
     pub classic: bool,
     /// Even while apps of the snap run.
     pub ignore_running: bool,
+    /// Its automatic aliases are not to be in force.
+    pub unaliased: bool,
     /// All snaps or none (`transaction: all-snaps`); else each for itself.
     pub all_or_none: bool,
 }
@@ -224,6 +226,9 @@ pub(super) fn install(
                 _ => vec![first + position - 1],
             };
             task.lanes.clone_from(&lanes);
+            if task.kind == kinds::SET_AUTO_ALIASES && flags.unaliased {
+                task.params["unaliased"] = Value::Bool(true);
+            }
             if task.kind == kinds::LINK_SNAP {
                 linked.insert(candidate.info.name.to_string(), first + position);
             }

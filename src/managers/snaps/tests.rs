@@ -85,6 +85,7 @@ const DANGEROUS: SideloadFlags = SideloadFlags {
     jailmode: false,
     classic: false,
     ignore_running: false,
+    unaliased: false,
     all_or_none: false,
 };
 
@@ -137,6 +138,29 @@ fn a_new_snap_takes_the_thirteen_tasks_of_the_contract() {
         assert_eq!(task.waits, before, "{}", task.kind);
     }
     assert_eq!(plan.tasks[1].params["revision"], "x1");
+    assert!(
+        plan.tasks
+            .iter()
+            .all(|task| task.params.get("unaliased").is_none())
+    );
+}
+
+#[test]
+fn automatic_aliases_can_be_left_out() {
+    // contract: v2, section 3, "Sideload": the field unaliased
+    let unaliased = SideloadFlags {
+        unaliased: true,
+        ..DANGEROUS
+    };
+    let file = candidate("name: foo\nversion: 1\n");
+    let plan = install(&World::default(), vec![file], unaliased, &DEVICE).expect("a plan");
+    let told: Vec<&str> = plan
+        .tasks
+        .iter()
+        .filter(|task| task.params.get("unaliased") == Some(&serde_json::Value::Bool(true)))
+        .map(|task| task.kind)
+        .collect();
+    assert_eq!(told, ["set-auto-aliases"]);
 }
 
 #[test]

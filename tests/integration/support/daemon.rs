@@ -48,10 +48,24 @@ impl TestDaemon {
         Self::new(&["--board", "sim"], Some(user))
     }
 
+    /// A daemon whose root is a disk of its own with so many bytes (the test must be root).
+    pub fn on_small_disk(bytes: u64) -> Self {
+        Self::prepared(&["--board", "sim"], None, |root| {
+            let size = format!("size={bytes}");
+            let flags = nix::mount::MsFlags::empty();
+            nix::mount::mount(Some("small"), root, Some("tmpfs"), flags, Some(size.as_str())).unwrap();
+        })
+    }
+
     fn new(args: &[&str], user: Option<u32>) -> Self {
+        Self::prepared(args, user, |_| ())
+    }
+
+    fn prepared(args: &[&str], user: Option<u32>, prepare: impl FnOnce(&Path)) -> Self {
         let dir = tempfile::Builder::new().prefix("pinion-").tempdir().unwrap();
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
         std::fs::create_dir(dir.path().join("root")).unwrap();
+        prepare(&dir.path().join("root"));
         if let Some(user) = user {
             std::os::unix::fs::chown(dir.path().join("root"), Some(user), Some(user)).unwrap();
             // The build's folder may not be open to that user.

@@ -5,6 +5,7 @@
 pub mod daemon;
 pub mod described;
 pub mod http;
+pub mod recorder;
 pub mod snap;
 pub mod snaps;
 pub mod somebody;

@@ -2,7 +2,7 @@
 
 use super::TestDaemon;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// True where there is a `snap` to drive; says why not otherwise.
@@ -38,17 +38,22 @@ impl Snap {
             status,
             stdout,
             stderr,
-        } = Command::new("snap")
+        } = self.on(&self.daemon.root(), arguments).output().unwrap();
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        (status.code().unwrap_or(-1), text(&stdout), text(&stderr))
+    }
+
+    /// `snap` with these words, for the socket below a root.
+    pub fn on(&self, root: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new("snap");
+        command
             .args(arguments)
-            .env("SNAPPY_GLOBAL_ROOT", self.daemon.root())
+            .env("SNAPPY_GLOBAL_ROOT", root)
             .env("HOME", self.daemon.scratch())
             .env("LC_ALL", "C.UTF-8")
             .env("TERM", "dumb")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        (status.code().unwrap_or(-1), text(&stdout), text(&stderr))
+            .stdin(Stdio::null());
+        command
     }
 
     /// Runs `snap`, which must succeed; its standard output.

@@ -39,6 +39,23 @@ pub fn pack(yaml: &str, files: &[(&str, &str)]) -> Vec<u8> {
     std::fs::read(out).unwrap()
 }
 
+/// A file that our own packer would refuse.
+pub fn pack_anyhow(daemon: &TestDaemon, yaml: &str) -> Vec<u8> {
+    let (source, file) = (
+        daemon.scratch().join("source"),
+        daemon.scratch().join("file.snap"),
+    );
+    std::fs::create_dir_all(source.join("meta")).unwrap();
+    std::fs::write(source.join("meta/snap.yaml"), yaml).unwrap();
+    let packed = Command::new("mksquashfs")
+        .args([&source, &file])
+        .args(["-noappend", "-quiet", "-no-progress"])
+        .status()
+        .expect("mksquashfs is installed");
+    assert!(packed.success());
+    std::fs::read(file).unwrap()
+}
+
 impl TestDaemon {
     /// Installs snaps from files by one form, which must end in Done.
     pub fn install(&self, files: &[(&str, &[u8])]) -> serde_json::Value {

@@ -131,10 +131,10 @@ impl Operation {
         self
     }
 
-    /// It answers 202 with a change.
+    /// It answers 202 with a change, when there is space to keep it.
     pub fn change(mut self) -> Self {
         self.answers.push(Answer::Change);
-        self
+        self.fails(&[ErrorKind::InsufficientDiskSpace])
     }
 
     /// It answers 200 with JSON in no envelope.
