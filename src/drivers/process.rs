@@ -3,14 +3,18 @@
 
 #![allow(unsafe_code)]
 
+mod family;
+mod service;
+
+pub use family::{Family, Marked, end_leftovers, gone, of_owner};
+pub use service::Service;
+
 use super::cgroup::Group;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::{Pid, getpgid};
-use std::collections::BTreeSet;
+use nix::sys::signal::Signal;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -20,7 +24,6 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::io::unix::AsyncFd;
 
 /// How much output of a run is kept; the rest is read and dropped.
 pub const OUTPUT: usize = 64 * 1024;
@@ -105,194 +108,6 @@ pub struct Run {
     pub output: Vec<u8>,
     /// How many bytes of output were dropped.
     pub dropped: u64,
-}
-
-/// All processes that come from one started process.
-#[derive(Clone, Debug)]
-pub struct Family {
-    group: Option<Group>,
-    /// The first process, which leads its session and process group.
-    leader: i32,
-    mark: String,
-}
-
-impl Family {
-    /// The first process.
-    pub fn leader(&self) -> i32 {
-        self.leader
-    }
-
-    /// Its control group.
-    pub fn group(&self) -> Option<&Group> {
-        self.group.as_ref()
-    }
-
-    /// Sends a signal to the first process.
-    pub fn signal_leader(&self, signal: Signal) {
-        let _ = kill(Pid::from_raw(self.leader), signal);
-    }
-
-    /// Sends a signal to every process, once to each. A process with a pending signal cannot fork, so a second look
-    /// finds every child that the first one missed.
-    pub fn signal(&self, signal: Signal) {
-        let mut told = BTreeSet::new();
-        if self.group.is_none() && killpg(Pid::from_raw(self.leader), signal).is_ok() {
-            // Those whose mark is in their environment may have been reached just now.
-            told.extend(self.pids().into_iter().filter(|pid| {
-                getpgid(Some(Pid::from_raw(*pid))).is_ok_and(|group| group.as_raw() == self.leader)
-            }));
-        }
-        loop {
-            let new: Vec<i32> = self.pids().into_iter().filter(|pid| told.insert(*pid)).collect();
-            if new.is_empty() {
-                return;
-            }
-            for pid in new {
-                let _ = kill(Pid::from_raw(pid), signal);
-            }
-        }
-    }
-
-    /// Something of it lives (a process that ended and was not waited for does not count).
-    pub fn is_alive(&self) -> bool {
-        match &self.group {
-            Some(group) => group.is_populated(),
-            None => !marked(&self.mark).is_empty(),
-        }
-    }
-
-    /// The processes that live.
-    fn pids(&self) -> Vec<i32> {
-        match &self.group {
-            Some(group) => group.pids(),
-            None => marked(&self.mark),
-        }
-    }
-
-    /// A process is one of these and lives.
-    pub fn contains(&self, pid: i32) -> bool {
-        match &self.group {
-            Some(group) => group.pids().contains(&pid),
-            None => mark_of(pid).is_some_and(|mark| mark.starts_with(&self.mark)),
-        }
-    }
-
-    /// Waits for the end of the last process.
-    pub async fn emptied(&self) {
-        while let Some(pid) = self.pids().first().copied() {
-            let watched = watched(pid);
-            match watched {
-                Some(fd) => {
-                    let _ = fd.readable().await;
-                    // It may stay in the list until its parent has waited for it.
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
-                // It ended between the two looks, or the kernel (before 5.3) has no descriptors of processes.
-                None => tokio::time::sleep(Duration::from_millis(200)).await,
-            }
-        }
-    }
-
-    /// Ends every process at once; false when something is still there after two seconds. May block that long.
-    pub fn kill_all(&self) -> bool {
-        match &self.group {
-            Some(group) => {
-                let gone = group.kill_all();
-                group.remove();
-                gone
-            }
-            None => {
-                let _ = killpg(Pid::from_raw(self.leader), Signal::SIGKILL);
-                end_marked(&self.mark)
-            }
-        }
-    }
-}
-
-/// Ends all processes whose mark begins with `owner`: what an agent that was killed has left behind.
-pub fn end_leftovers(owner: &str) -> bool {
-    end_marked(&format!("{owner}|"))
-}
-
-/// A process that an agent started, as its mark tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Marked {
-    pub pid: i32,
-    /// What runs.
-    pub name: String,
-    /// Which of its runs.
-    pub run: String,
-}
-
-/// The processes that live and bear the mark of an agent of that owner.
-pub fn of_owner(owner: &str) -> Vec<Marked> {
-    let start = format!("{owner}|");
-    let found = all_marked(&start).into_iter().filter_map(|(pid, mark)| {
-        let (name, run) = mark.strip_prefix(&start)?.split_once('|')?;
-        Some(Marked {
-            pid,
-            name: name.to_owned(),
-            run: run.trim_end_matches('|').to_owned(),
-        })
-    });
-    found.collect()
-}
-
-fn end_marked(mark: &str) -> bool {
-    let until = Instant::now() + Duration::from_secs(2);
-    loop {
-        let pids = marked(mark);
-        if pids.is_empty() {
-            return true;
-        }
-        if Instant::now() > until {
-            return false;
-        }
-        for pid in pids {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// The processes with a mark that begins so.
-fn marked(mark: &str) -> Vec<i32> {
-    all_marked(mark).into_iter().map(|(pid, _)| pid).collect()
-}
-
-/// The same with their whole marks. Processes of other users cannot be read, and are not ours.
-fn all_marked(mark: &str) -> Vec<(i32, String)> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter_map(|pid| Some((pid, mark_of(pid).filter(|own| own.starts_with(mark))?)))
-        .collect()
-}
-
-/// The mark of a process. One that ended and was not waited for has no environment any more.
-fn mark_of(pid: i32) -> Option<String> {
-    let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
-    let variable = format!("{MARK}=");
-    let mut entries = environ.split(|byte| *byte == 0);
-    let mark = entries.find_map(|entry| entry.strip_prefix(variable.as_bytes()))?;
-    Some(String::from_utf8_lossy(mark).into_owned())
-}
-
-/// Lets the runtime tell when a process ends.
-fn watched(pid: i32) -> Option<AsyncFd<Arc<OwnedFd>>> {
-    let ended = u32::try_from(pid).ok().and_then(pidfd)?;
-    super::watch::readable(Arc::new(ended)).ok()
-}
-
-/// Waits for the end of a process that is not ours to wait for; one that has ended is fine.
-pub async fn gone(pid: i32) {
-    if let Some(fd) = watched(pid) {
-        let _ = fd.readable().await;
-    } else {
-        // Kernels before 5.3 have no descriptors of processes.
-        while kill(Pid::from_raw(pid), None).is_ok() {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-    }
 }
 
 /// The command of a job with everything but its standard streams, and the mark of its descendants.
@@ -381,64 +196,6 @@ unsafe fn pass(passed: &[Arc<OwnedFd>]) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// A long-living process. It ends with the thread that started it, so it is started from the main thread.
-pub struct Service {
-    child: tokio::process::Child,
-    family: Family,
-    output: Option<tokio::net::unix::pipe::Receiver>,
-}
-
-impl Service {
-    /// Starts one; on a thread that lives as long as the service shall.
-    pub fn start(job: &Job) -> io::Result<Self> {
-        let (mut command, mark) = prepare(job)?;
-        let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
-        command
-            .stdin(Stdio::null())
-            .stdout(writer.try_clone()?)
-            .stderr(writer);
-        let child = tokio::process::Command::from(command).spawn()?;
-        let leader = child
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .unwrap_or_default();
-        nix::fcntl::fcntl(
-            &reader,
-            nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK),
-        )?;
-        Ok(Self {
-            child,
-            family: Family {
-                group: job.group.clone(),
-                leader,
-                mark,
-            },
-            output: Some(tokio::net::unix::pipe::Receiver::from_owned_fd(reader)?),
-        })
-    }
-
-    /// Its standard output and error together, for the one who reads them.
-    pub fn take_output(&mut self) -> Option<tokio::net::unix::pipe::Receiver> {
-        self.output.take()
-    }
-
-    /// All processes that come from it.
-    pub fn family(&self) -> &Family {
-        &self.family
-    }
-
-    /// Waits for the end of its first process. May be dropped and called again.
-    pub async fn ended(&mut self) -> io::Result<End> {
-        self.child.wait().await.map(End::from)
-    }
-}
-
-impl std::fmt::Debug for Service {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Service({})", self.family.leader)
-    }
 }
 
 /// Runs a job to its end on this thread, and ends all that it started. `aborted` is asked now and then.
@@ -586,156 +343,4 @@ pub fn text(output: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shell(script: &str) -> Job {
-        Job {
-            program: PathBuf::from("/bin/sh"),
-            args: vec!["-c".into(), script.into()],
-            env: vec![variable("PATH", "/usr/bin:/bin")],
-            owner: String::from("test"),
-            ..Job::default()
-        }
-    }
-
-    fn run_for(script: &str, seconds: u64) -> Run {
-        run(&shell(script), Duration::from_secs(seconds), None).expect("it starts")
-    }
-
-    #[test]
-    fn output_and_status_come_back() {
-        let run = run_for("echo out; echo err >&2; exit 3", 10);
-        assert_eq!(run.reason, Reason::Ended(End::Exited(3)));
-        assert_eq!(run.output, b"out\nerr\n");
-    }
-
-    #[test]
-    fn the_environment_is_clean_and_nothing_is_open() {
-        // The mark is what finds descendants where there is no control group.
-        let run = run_for("env | sed 's/=.*//' | sort; ls /proc/self/fd; umask", 10);
-        let text = text(&run.output);
-        let names: Vec<&str> = text.split_whitespace().collect();
-        assert_eq!(
-            names,
-            ["PATH", "PINION_RUN", "PWD", "0", "1", "2", "3", "0022"],
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn a_flood_is_cut_and_does_not_stop_the_clock() {
-        let begun = Instant::now();
-        let run = run_for("yes", 1);
-        assert_eq!(run.reason, Reason::TimedOut);
-        assert_eq!(run.output.len(), OUTPUT);
-        assert!(run.dropped > 0);
-        assert!(begun.elapsed() < Duration::from_secs(4));
-    }
-
-    #[test]
-    fn children_end_with_it_even_in_a_session_of_their_own() {
-        let mut job = shell("setsid sleep 1000 & echo $!; sleep 1000 & echo $!; exit 0");
-        job.owner = String::from("leaver");
-        let run = run(&job, Duration::from_secs(10), None).expect("it starts");
-        assert_eq!(run.reason, Reason::Ended(End::Exited(0)));
-        assert_eq!(text(&run.output).lines().count(), 2);
-        assert_eq!(marked("leaver|"), Vec::<i32>::new());
-    }
-
-    #[test]
-    fn a_run_is_not_taken_for_another_whose_number_begins_like_its_own() {
-        let start = |mark: &str| {
-            let mut command = Command::new("/bin/sleep");
-            command.arg("1000").env(MARK, mark).spawn().expect("it starts")
-        };
-        let mut children = [
-            start("counter|snap.one.app|5.1|"),
-            start("counter|snap.one.app|5.10|"),
-        ];
-        let pids = children
-            .each_ref()
-            .map(|child| i32::try_from(child.id()).expect("a pid"));
-        assert_eq!(marked("counter|snap.one.app|5.1|"), pids[..1]);
-        let runs: Vec<_> = of_owner("counter")
-            .into_iter()
-            .map(|one| (one.name, one.run))
-            .collect();
-        let run = |number: &str| (String::from("snap.one.app"), String::from(number));
-        assert_eq!(runs, [run("5.1"), run("5.10")]);
-        for child in &mut children {
-            child.kill().expect("a kill");
-            child.wait().expect("an end");
-        }
-    }
-
-    #[test]
-    fn an_abort_ends_it() {
-        let begun = Instant::now();
-        let run = run(
-            &shell("sleep 1000"),
-            Duration::from_secs(100),
-            Some(&|| begun.elapsed() > Duration::from_millis(50)),
-        )
-        .expect("it starts");
-        assert_eq!(run.reason, Reason::Aborted);
-        assert!(begun.elapsed() < Duration::from_secs(5));
-    }
-
-    #[test]
-    fn a_group_catches_what_left_the_session() {
-        let root = tempfile::tempdir().expect("a folder");
-        let Some(tree) = crate::drivers::cgroup::Tree::open(root.path()) else {
-            println!("skipped: drivers::process::groups: no rights on a control group tree");
-            return;
-        };
-        let group = tree.group("snap.one.app").expect("a group");
-        let mut job = shell("env -i setsid sleep 1000 & sleep 0.05; cat /proc/self/cgroup");
-        job.group = Some(group.clone());
-        let run = run(&job, Duration::from_secs(10), None).expect("it starts");
-        assert!(
-            text(&run.output).contains("/snap.one.app"),
-            "{}",
-            text(&run.output)
-        );
-        assert!(!group.is_populated());
-        tree.remove();
-        assert!(tree.names().is_empty());
-    }
-
-    #[test]
-    fn descriptors_are_passed_from_three_on() {
-        let (one, two) = (
-            nix::unistd::pipe().expect("a pipe"),
-            nix::unistd::pipe().expect("a pipe"),
-        );
-        let mut job = shell("echo a >&3; echo b >&4; ls /proc/self/fd");
-        job.passed = vec![Arc::new(two.1), Arc::new(one.1)];
-        let run = run(&job, Duration::from_secs(10), None).expect("it starts");
-        assert_eq!(
-            text(&run.output).split_whitespace().collect::<Vec<_>>(),
-            ["0", "1", "2", "3", "4", "5"]
-        );
-        drop(job);
-        let read = |end: OwnedFd| io::read_to_string(File::from(end)).expect("text");
-        assert_eq!(
-            (read(two.0), read(one.0)),
-            (String::from("a\n"), String::from("b\n"))
-        );
-    }
-
-    #[tokio::test]
-    async fn a_service_is_ended_with_its_children() {
-        let mut service = Service::start(&shell("sleep 1000 & echo up; wait")).expect("it starts");
-        let mut buffer = [0; 3];
-        let mut output = service.take_output().expect("the first time");
-        tokio::io::AsyncReadExt::read_exact(&mut output, &mut buffer)
-            .await
-            .expect("output");
-        assert!(service.family().is_alive());
-        service.family().signal(Signal::SIGTERM);
-        assert_eq!(service.ended().await.expect("an end"), End::Signalled(15));
-        assert!(service.family().kill_all());
-        assert!(!service.family().is_alive());
-    }
-}
+mod tests;
