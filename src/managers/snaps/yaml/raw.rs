@@ -4,227 +4,127 @@ use super::node::{Node, Wrong};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The top of the file. Keys that are not here are ignored (contract: snaps-and-assertions, section 1).
-#[derive(Default)]
-pub(super) struct Raw {
-    pub name: Option<String>,
-    pub version: Option<String>,
-    pub kind: Option<String>,
-    pub architectures: Option<Vec<String>>,
-    pub assumes: Option<Vec<String>>,
-    pub title: Option<String>,
-    pub summary: Option<String>,
-    pub description: Option<String>,
-    pub provenance: Option<String>,
-    pub license: Option<String>,
-    pub epoch: Option<Value>,
-    pub base: Option<String>,
-    pub confinement: Option<String>,
-    pub grade: Option<String>,
-    pub environment: Ordered,
-    pub plugs: Option<BTreeMap<String, Value>>,
-    pub slots: Option<BTreeMap<String, Value>>,
-    pub apps: Option<BTreeMap<String, Option<RawApp>>>,
-    pub hooks: Option<BTreeMap<String, Option<RawHook>>>,
-    pub layout: Option<BTreeMap<String, RawLayout>>,
-    pub layouts: Option<Value>,
-    pub links: Option<BTreeMap<String, Value>>,
-}
-
 /// A map of texts in the order of the file: later entries may use earlier ones.
 pub(super) type Ordered = Vec<(String, String)>;
 
-impl Raw {
-    pub fn read(node: Node) -> Result<Self, Wrong> {
-        let mut raw = Self::default();
-        for (key, node) in node.map()?.unwrap_or_default() {
-            match key.as_str() {
-                "name" => raw.name = node.text()?,
-                "version" => raw.version = node.text()?,
-                "type" => raw.kind = node.text()?,
-                "architectures" => raw.architectures = node.texts()?,
-                "assumes" => raw.assumes = node.texts()?,
-                "title" => raw.title = node.text()?,
-                "summary" => raw.summary = node.text()?,
-                "description" => raw.description = node.text()?,
-                "provenance" => raw.provenance = node.text()?,
-                "license" => raw.license = node.text()?,
-                "epoch" => raw.epoch = any(node)?,
-                "base" => raw.base = node.text()?,
-                "confinement" => raw.confinement = node.text()?,
-                "grade" => raw.grade = node.text()?,
-                "environment" => raw.environment = ordered(node)?,
-                "plugs" => raw.plugs = each(node, Node::value)?,
-                "slots" => raw.slots = each(node, Node::value)?,
-                "apps" => raw.apps = each(node, RawApp::read)?,
-                "hooks" => raw.hooks = each(node, RawHook::read)?,
-                "layout" => raw.layout = each(node, RawLayout::read)?,
-                "layouts" => raw.layouts = any(node)?,
-                "links" => raw.links = each(node, Node::value)?,
-                _ => {}
+/// A map with known keys, and how the value of each is read. Other keys are passed over.
+macro_rules! shape {
+    ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty = $key:literal, $read:expr;)* }) => {
+        $(#[$doc])*
+        #[derive(Default)]
+        pub(super) struct $name {
+            $(pub $field: $type,)*
+        }
+
+        impl $name {
+            /// Nothing where nothing stands.
+            pub fn read(node: Node) -> Result<Option<Self>, Wrong> {
+                let Some(entries) = node.map()? else {
+                    return Ok(None);
+                };
+                let mut raw = Self::default();
+                for (key, node) in entries {
+                    match key.as_str() {
+                        $($key => raw.$field = $read(node)?,)*
+                        _ => {}
+                    }
+                }
+                Ok(Some(raw))
             }
         }
-        Ok(raw)
+    };
+}
+
+shape! {
+    /// The top of the file. Keys that are not here are ignored (contract: snaps-and-assertions, section 1).
+    Raw {
+        name: Option<String> = "name", Node::text;
+        version: Option<String> = "version", Node::text;
+        kind: Option<String> = "type", Node::text;
+        architectures: Option<Vec<String>> = "architectures", Node::texts;
+        assumes: Option<Vec<String>> = "assumes", Node::texts;
+        title: Option<String> = "title", Node::text;
+        summary: Option<String> = "summary", Node::text;
+        description: Option<String> = "description", Node::text;
+        provenance: Option<String> = "provenance", Node::text;
+        license: Option<String> = "license", Node::text;
+        epoch: Option<Value> = "epoch", any;
+        base: Option<String> = "base", Node::text;
+        confinement: Option<String> = "confinement", Node::text;
+        grade: Option<String> = "grade", Node::text;
+        environment: Ordered = "environment", ordered;
+        plugs: Option<BTreeMap<String, Value>> = "plugs", values;
+        slots: Option<BTreeMap<String, Value>> = "slots", values;
+        apps: Option<BTreeMap<String, Option<RawApp>>> = "apps", apps;
+        hooks: Option<BTreeMap<String, Option<RawHook>>> = "hooks", hooks;
+        layout: Option<BTreeMap<String, RawLayout>> = "layout", layouts;
+        layouts: Option<Value> = "layouts", any;
+        links: Option<BTreeMap<String, Value>> = "links", values;
     }
 }
 
-/// One entry of `apps`.
-#[derive(Default)]
-pub(super) struct RawApp {
-    pub command: Option<String>,
-    pub command_chain: Option<Vec<String>>,
-    pub daemon: Option<String>,
-    pub daemon_scope: Option<String>,
-    pub stop_command: Option<String>,
-    pub reload_command: Option<String>,
-    pub post_stop_command: Option<String>,
-    pub start_timeout: Option<String>,
-    pub stop_timeout: Option<String>,
-    pub watchdog_timeout: Option<String>,
-    pub restart_condition: Option<String>,
-    pub restart_delay: Option<String>,
-    pub refresh_mode: Option<String>,
-    pub stop_mode: Option<String>,
-    pub install_mode: Option<String>,
-    pub slots: Option<Vec<String>>,
-    pub plugs: Option<Vec<String>>,
-    pub bus_name: Option<String>,
-    pub activates_on: Option<Vec<String>>,
-    pub common_id: Option<String>,
-    pub environment: Ordered,
-    pub sockets: Option<BTreeMap<String, Option<RawSocket>>>,
-    pub after: Option<Vec<String>>,
-    pub before: Option<Vec<String>>,
-    pub timer: Option<String>,
-    pub autostart: Option<String>,
-    pub completer: Option<String>,
-    pub aliases: Option<Vec<String>>,
-}
-
-impl RawApp {
-    fn read(node: Node) -> Result<Option<Self>, Wrong> {
-        let Some(entries) = node.map()? else {
-            return Ok(None);
-        };
-        let mut raw = Self::default();
-        for (key, node) in entries {
-            match key.as_str() {
-                "command" => raw.command = node.text()?,
-                "command-chain" => raw.command_chain = node.texts()?,
-                "daemon" => raw.daemon = node.text()?,
-                "daemon-scope" => raw.daemon_scope = node.text()?,
-                "stop-command" => raw.stop_command = node.text()?,
-                "reload-command" => raw.reload_command = node.text()?,
-                "post-stop-command" => raw.post_stop_command = node.text()?,
-                "start-timeout" => raw.start_timeout = node.text()?,
-                "stop-timeout" => raw.stop_timeout = node.text()?,
-                "watchdog-timeout" => raw.watchdog_timeout = node.text()?,
-                "restart-condition" => raw.restart_condition = node.text()?,
-                "restart-delay" => raw.restart_delay = node.text()?,
-                "refresh-mode" => raw.refresh_mode = node.text()?,
-                "stop-mode" => raw.stop_mode = node.text()?,
-                "install-mode" => raw.install_mode = node.text()?,
-                "slots" => raw.slots = node.texts()?,
-                "plugs" => raw.plugs = node.texts()?,
-                "bus-name" => raw.bus_name = node.text()?,
-                "activates-on" => raw.activates_on = node.texts()?,
-                "common-id" => raw.common_id = node.text()?,
-                "environment" => raw.environment = ordered(node)?,
-                "sockets" => raw.sockets = each(node, RawSocket::read)?,
-                "after" => raw.after = node.texts()?,
-                "before" => raw.before = node.texts()?,
-                "timer" => raw.timer = node.text()?,
-                "autostart" => raw.autostart = node.text()?,
-                "completer" => raw.completer = node.text()?,
-                "aliases" => raw.aliases = node.texts()?,
-                _ => {}
-            }
-        }
-        Ok(Some(raw))
+shape! {
+    /// One entry of `apps`.
+    RawApp {
+        command: Option<String> = "command", Node::text;
+        command_chain: Option<Vec<String>> = "command-chain", Node::texts;
+        daemon: Option<String> = "daemon", Node::text;
+        daemon_scope: Option<String> = "daemon-scope", Node::text;
+        stop_command: Option<String> = "stop-command", Node::text;
+        reload_command: Option<String> = "reload-command", Node::text;
+        post_stop_command: Option<String> = "post-stop-command", Node::text;
+        start_timeout: Option<String> = "start-timeout", Node::text;
+        stop_timeout: Option<String> = "stop-timeout", Node::text;
+        watchdog_timeout: Option<String> = "watchdog-timeout", Node::text;
+        restart_condition: Option<String> = "restart-condition", Node::text;
+        restart_delay: Option<String> = "restart-delay", Node::text;
+        refresh_mode: Option<String> = "refresh-mode", Node::text;
+        stop_mode: Option<String> = "stop-mode", Node::text;
+        install_mode: Option<String> = "install-mode", Node::text;
+        slots: Option<Vec<String>> = "slots", Node::texts;
+        plugs: Option<Vec<String>> = "plugs", Node::texts;
+        bus_name: Option<String> = "bus-name", Node::text;
+        activates_on: Option<Vec<String>> = "activates-on", Node::texts;
+        common_id: Option<String> = "common-id", Node::text;
+        environment: Ordered = "environment", ordered;
+        sockets: Option<BTreeMap<String, Option<RawSocket>>> = "sockets", sockets;
+        after: Option<Vec<String>> = "after", Node::texts;
+        before: Option<Vec<String>> = "before", Node::texts;
+        timer: Option<String> = "timer", Node::text;
+        autostart: Option<String> = "autostart", Node::text;
+        completer: Option<String> = "completer", Node::text;
+        aliases: Option<Vec<String>> = "aliases", Node::texts;
     }
 }
 
-/// One socket of an app.
-#[derive(Default)]
-pub(super) struct RawSocket {
-    pub listen_stream: Option<String>,
-    pub socket_mode: Option<String>,
-}
-
-impl RawSocket {
-    fn read(node: Node) -> Result<Option<Self>, Wrong> {
-        let Some(entries) = node.map()? else {
-            return Ok(None);
-        };
-        let mut raw = Self::default();
-        for (key, node) in entries {
-            match key.as_str() {
-                "listen-stream" => raw.listen_stream = node.text()?,
-                "socket-mode" => raw.socket_mode = node.text()?,
-                _ => {}
-            }
-        }
-        Ok(Some(raw))
+shape! {
+    /// One socket of an app.
+    RawSocket {
+        listen_stream: Option<String> = "listen-stream", Node::text;
+        socket_mode: Option<String> = "socket-mode", Node::text;
     }
 }
 
-/// One entry of `hooks`.
-#[derive(Default)]
-pub(super) struct RawHook {
-    pub plugs: Option<Vec<String>>,
-    pub slots: Option<Vec<String>>,
-    pub environment: Ordered,
-    pub command_chain: Option<Vec<String>>,
-}
-
-impl RawHook {
-    fn read(node: Node) -> Result<Option<Self>, Wrong> {
-        let Some(entries) = node.map()? else {
-            return Ok(None);
-        };
-        let mut raw = Self::default();
-        for (key, node) in entries {
-            match key.as_str() {
-                "plugs" => raw.plugs = node.texts()?,
-                "slots" => raw.slots = node.texts()?,
-                "environment" => raw.environment = ordered(node)?,
-                "command-chain" => raw.command_chain = node.texts()?,
-                _ => {}
-            }
-        }
-        Ok(Some(raw))
+shape! {
+    /// One entry of `hooks`.
+    RawHook {
+        plugs: Option<Vec<String>> = "plugs", Node::texts;
+        slots: Option<Vec<String>> = "slots", Node::texts;
+        environment: Ordered = "environment", ordered;
+        command_chain: Option<Vec<String>> = "command-chain", Node::texts;
     }
 }
 
-/// One entry of `layout`.
-#[derive(Default)]
-pub(super) struct RawLayout {
-    pub bind: Option<String>,
-    pub bind_file: Option<String>,
-    pub kind: Option<String>,
-    pub symlink: Option<String>,
-    pub user: Option<String>,
-    pub group: Option<String>,
-    pub mode: Option<String>,
-}
-
-impl RawLayout {
-    fn read(node: Node) -> Result<Self, Wrong> {
-        let missing = node.wrong("a layout is empty: say bind, bind-file, type or symlink");
-        let mut raw = Self::default();
-        for (key, node) in node.map()?.ok_or(missing)? {
-            match key.as_str() {
-                "bind" => raw.bind = node.text()?,
-                "bind-file" => raw.bind_file = node.text()?,
-                "type" => raw.kind = node.text()?,
-                "symlink" => raw.symlink = node.text()?,
-                "user" => raw.user = node.text()?,
-                "group" => raw.group = node.text()?,
-                "mode" => raw.mode = node.text()?,
-                _ => {}
-            }
-        }
-        Ok(raw)
+shape! {
+    /// One entry of `layout`.
+    RawLayout {
+        bind: Option<String> = "bind", Node::text;
+        bind_file: Option<String> = "bind-file", Node::text;
+        kind: Option<String> = "type", Node::text;
+        symlink: Option<String> = "symlink", Node::text;
+        user: Option<String> = "user", Node::text;
+        group: Option<String> = "group", Node::text;
+        mode: Option<String> = "mode", Node::text;
     }
 }
 
@@ -234,7 +134,7 @@ fn any(node: Node) -> Result<Option<Value>, Wrong> {
 }
 
 /// A map of entries of one form.
-fn each<T>(node: Node, read: fn(Node) -> Result<T, Wrong>) -> Result<Option<BTreeMap<String, T>>, Wrong> {
+fn each<T>(node: Node, read: fn(Node) -> Result<T, Wrong>) -> Each<T> {
     let Some(entries) = node.map()? else {
         return Ok(None);
     };
@@ -251,4 +151,29 @@ fn ordered(node: Node) -> Result<Ordered, Wrong> {
         texts.push((name, node.text()?.unwrap_or_default()));
     }
     Ok(texts)
+}
+
+type Each<T> = Result<Option<BTreeMap<String, T>>, Wrong>;
+
+fn values(node: Node) -> Each<Value> {
+    each(node, Node::value)
+}
+
+fn apps(node: Node) -> Each<Option<RawApp>> {
+    each(node, RawApp::read)
+}
+
+fn hooks(node: Node) -> Each<Option<RawHook>> {
+    each(node, RawHook::read)
+}
+
+fn sockets(node: Node) -> Each<Option<RawSocket>> {
+    each(node, RawSocket::read)
+}
+
+fn layouts(node: Node) -> Each<RawLayout> {
+    each(node, |node| {
+        let missing = node.wrong("a layout is empty: say bind, bind-file, type or symlink");
+        RawLayout::read(node)?.ok_or(missing)
+    })
 }
