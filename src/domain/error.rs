@@ -88,3 +88,14 @@ impl Fault {
         Self::new(ErrorKind::Internal, message)
     }
 }
+
+/// Keeps a page of somebody's text out of an error.
+pub fn shortened(message: String) -> String {
+    const MOST: usize = 400;
+    if message.chars().count() <= MOST {
+        return message;
+    }
+    let head: String = message.chars().take(MOST / 2).collect();
+    let tail: String = message.chars().rev().take(MOST / 2).collect();
+    format!("{head} … {}", tail.chars().rev().collect::<String>())
+}

@@ -5,20 +5,10 @@ use super::{
     Board, BoardError, Chip, Driver, Header, Led, LedKind, Line, MAX_LINES, Place, Places, SUPPLIES,
     Unverified,
 };
+use crate::domain::error::shortened;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use toml::Spanned;
-
-/// Keeps a page of somebody's text out of an error.
-fn shortened(message: String) -> String {
-    const MOST: usize = 400;
-    if message.chars().count() <= MOST {
-        return message;
-    }
-    let head: String = message.chars().take(MOST / 2).collect();
-    let tail: String = message.chars().rev().take(MOST / 2).collect();
-    format!("{head} … {}", tail.chars().rev().collect::<String>())
-}
 
 /// Holds what a file says against itself; its errors say where.
 pub(super) struct Checker<'a> {

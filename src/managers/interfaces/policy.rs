@@ -6,6 +6,7 @@
 use super::builtin::{self, Pair, SlotTypes};
 use super::repository::{End, Repository};
 use crate::domain::attrs::merged;
+use crate::domain::error::shortened;
 use crate::domain::requester::{Role, Transport};
 use crate::domain::snap::EndInfo;
 use crate::domain::{Attrs, ErrorKind, Fault, Requester, SnapInfo};
@@ -56,7 +57,7 @@ fn sift(
             None => Err(format!("unknown interface {:?}", end.interface)),
         };
         if let Err(reason) = outcome {
-            dropped.push((name.clone(), reason));
+            dropped.push((name.clone(), shortened(reason)));
             return false;
         }
         true

@@ -238,6 +238,13 @@ fn bad_ends_are_dropped_with_their_reason() {
             "bad (gpio slot must have a number attribute)"
         ]
     );
+
+    let mut info = Maker::new("consumer", SnapType::App)
+        .plug("p", "personal-files", json!({"read": ["x/".repeat(3000)]}))
+        .0;
+    validate(&mut info);
+    let reason = &info.dropped[0];
+    assert!(reason.chars().count() < 500, "{} characters", reason.len());
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use super::node::{Node, Wrong};
 use super::{GADGET, SnapYamlError};
+use crate::domain::error::shortened;
 use crate::domain::snap::{GadgetConnection, GadgetInfo};
 use crate::domain::{SnapName, names};
 use serde_json::{Map, Value};
@@ -12,7 +13,7 @@ use serde_json::{Map, Value};
 const MANY: usize = 1000;
 
 fn rule(text: impl Into<String>) -> SnapYamlError {
-    SnapYamlError::Rule(GADGET, text.into())
+    SnapYamlError::Rule(GADGET, shortened(text.into()))
 }
 
 /// What a gadget asks for.

@@ -11,6 +11,7 @@ mod raw;
 mod tests;
 mod words;
 
+use crate::domain::error::shortened;
 use crate::domain::snap::{Confinement, Epoch, SnapType};
 use crate::domain::{SnapInfo, SnapName, names};
 use ends::Side;
@@ -48,7 +49,7 @@ pub enum SnapYamlError {
 }
 
 fn rule(text: impl Into<String>) -> SnapYamlError {
-    SnapYamlError::Rule(SNAP, text.into())
+    SnapYamlError::Rule(SNAP, shortened(text.into()))
 }
 
 /// What a snap says of itself, without the hooks that are only files.
@@ -58,7 +59,7 @@ pub fn parse_snap_yaml(bytes: &[u8]) -> Result<SnapInfo, SnapYamlError> {
 
 /// The same, where `hook_files` are the names of the executable files in `meta/hooks`.
 pub fn parse_with_hooks(bytes: &[u8], hook_files: &[String]) -> Result<SnapInfo, SnapYamlError> {
-    let raw = read(SNAP, bytes, Raw::read)?;
+    let raw = read(SNAP, bytes, Raw::read)?.unwrap_or_default();
     let name = name(raw.name.as_deref())?;
     let kind = kind(raw.kind.as_deref())?;
     if raw.layouts.is_some() {
@@ -146,7 +147,7 @@ fn read<T>(
     })?;
     node::parse(text)
         .and_then(shape)
-        .map_err(|wrong| SnapYamlError::NotYaml(file, wrong.to_string()))
+        .map_err(|wrong| SnapYamlError::NotYaml(file, shortened(wrong.to_string())))
 }
 
 fn name(text: Option<&str>) -> Result<SnapName, SnapYamlError> {
