@@ -336,7 +336,7 @@ impl LogWriter {
             }
         }
         if !rest.is_empty() {
-            self.write(pid, &String::from_utf8_lossy(&rest));
+            self.write(pid, &shown(&rest));
         }
     }
 }
@@ -352,18 +352,22 @@ fn take_line(rest: &mut Vec<u8>) -> Option<String> {
     if rest.is_empty() {
         rest.shrink_to(0);
     }
-    let text = String::from_utf8_lossy(&line);
-    // Other control characters could play with the terminal of who reads the log.
-    Some(
-        text.trim_end_matches(['\n', '\r'])
-            .replace(|c: char| c.is_control() && c != '\t', "\u{fffd}")
-            + "\n",
-    )
+    Some(shown(&line))
+}
+
+/// A line as it is kept. Control characters could play with the terminal of who reads the log.
+fn shown(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(line);
+    text.trim_end_matches(['\n', '\r'])
+        .replace(|c: char| c.is_control() && c != '\t', "\u{fffd}")
+        + "\n"
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use tokio::io::AsyncWriteExt;
 
     fn logs() -> (tempfile::TempDir, Arc<Logs>, SnapName) {
         let root = tempfile::tempdir().expect("a folder");
@@ -464,5 +468,47 @@ mod tests {
         let mut rest = b"a\x1b[31mb\tc\r\nrest".to_vec();
         assert_eq!(take_line(&mut rest).as_deref(), Some("a\u{fffd}[31mb\tc\n"));
         assert_eq!(rest, b"rest");
+    }
+
+    #[tokio::test]
+    async fn a_last_line_without_an_end_is_shown_like_any_other() {
+        let (_root, logs, snap) = logs();
+        let (mut sender, receiver) = tokio::net::unix::pipe::pipe().expect("a pipe");
+        let writer = logs.writer(snap.clone(), "one");
+        sender.write_all(b"a\n\x1b[31mb\xff").await.expect("written");
+        drop(sender);
+        writer.copy(receiver, 7).await;
+        let lines = logs.tail(&[(snap, "one".to_owned())], None);
+        let texts: Vec<&str> = lines.iter().map(|line| line.message.as_str()).collect();
+        assert_eq!(texts, ["a", "\u{fffd}[31mb\u{fffd}"]);
+    }
+
+    /// Few ends of lines, so that there are long ones.
+    fn byte() -> impl Strategy<Value = u8> {
+        prop_oneof![5000 => Just(b'x'), 100 => any::<u8>(), 1 => Just(b'\n')]
+    }
+
+    proptest! {
+        /// Nothing of what a service prints is lost, and no line has anything but text.
+        #[test]
+        fn any_output_becomes_lines(pieces in prop::collection::vec(prop::collection::vec(byte(), 0..6000), 0..4)) {
+            let (mut rest, mut lines, mut taken) = (Vec::new(), 0, 0);
+            let all: usize = pieces.iter().map(Vec::len).sum();
+            for piece in &pieces {
+                rest.extend_from_slice(piece);
+                let mut before = rest.len();
+                while let Some(line) = take_line(&mut rest) {
+                    prop_assert!(rest.len() < before);
+                    taken += before - rest.len();
+                    before = rest.len();
+                    lines += 1;
+                    prop_assert!(line.ends_with('\n') && line.len() <= 3 * LINE + 1);
+                    prop_assert!(!line.trim_end_matches('\n').chars().any(|c| c.is_control() && c != '\t'));
+                }
+                prop_assert!(rest.len() <= LINE);
+            }
+            prop_assert_eq!(taken + rest.len(), all);
+            prop_assert!(lines <= all);
+        }
     }
 }

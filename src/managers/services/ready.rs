@@ -124,6 +124,7 @@ fn words(text: &[u8]) -> Vec<Word> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn messages() {
@@ -132,6 +133,18 @@ mod tests {
             [Word::Ready, Word::MainPid(7), Word::Watchdog, Word::Stopping]
         );
         assert_eq!(words(b""), []);
+    }
+
+    proptest! {
+        #[test]
+        fn any_message_is_read(text in prop::collection::vec(any::<u8>(), 0..200), number in prop_oneof![any::<i64>(), -9i64..9]) {
+            let message = [&text[..], format!("\nMAINPID={number}\nMAINPID=").as_bytes(), &text].concat();
+            let read = words(&message);
+            prop_assert!(read.len() <= message.split(|byte| *byte == b'\n').count());
+            let fits = i32::try_from(number).ok().filter(|pid| *pid > 1);
+            prop_assert_eq!(read.contains(&Word::MainPid(fits.unwrap_or(-1))), fits.is_some());
+            prop_assert!(read.iter().all(|word| !matches!(word, Word::MainPid(pid) if *pid <= 1)));
+        }
     }
 
     #[tokio::test]
