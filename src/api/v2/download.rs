@@ -116,6 +116,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
 #[cfg(test)]
 mod tests {
     use super::extent;
+    use proptest::prelude::*;
 
     #[test]
     fn ranges() {
@@ -133,6 +134,20 @@ mod tests {
         ];
         for (range, wanted) in table {
             assert_eq!(extent(range, 100), wanted, "{range}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_range_lies_in_the_file(
+            first in "[0-9]{0,3}|[ -~]{0,4}|18446744073709551615",
+            last in "[0-9]{0,3}|[ -~]{0,4}|18446744073709551615",
+            size in prop_oneof![0u64..50, Just(u64::MAX)],
+        ) {
+            if let Some((start, length)) = extent(&format!("bytes={first}-{last}"), size) {
+                prop_assert!(start.checked_add(length).is_some_and(|end| end <= size));
+                prop_assert!(length > 0 || size == 0);
+            }
         }
     }
 }

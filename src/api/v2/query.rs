@@ -83,6 +83,7 @@ fn digit(byte: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn pairs_are_decoded_and_broken_ones_left_out() {
@@ -96,5 +97,24 @@ mod tests {
         assert_eq!(query.get("n"), Some(""));
         assert!(query.list("keys").is_empty());
         assert!(query.flag("doc") && !query.flag("select") && !query.flag("none"));
+    }
+
+    fn encoded(text: &str) -> String {
+        text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_can_be_written(text in "[a-c%0-9&=+;,\u{0}-\u{ff}]{0,60}") {
+            let query = Query::parse(&text);
+            let bytes: usize = query.0.iter().map(|(name, value)| name.len() + value.len()).sum();
+            prop_assert!(bytes <= text.len());
+            let again: Vec<String> = query
+                .0
+                .iter()
+                .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
+                .collect();
+            prop_assert_eq!(Query::parse(&again.join("&")), query);
+        }
     }
 }

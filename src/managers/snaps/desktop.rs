@@ -197,6 +197,7 @@ impl Snaps {
 mod tests {
     use super::*;
     use crate::managers::snaps::yaml;
+    use proptest::prelude::*;
 
     fn info() -> SnapInfo {
         let text = "name: tool\nversion: '1'\nbase: bare\napps:\n  tool: {command: bin/x}\n  view: {command: bin/x}\n  served: {command: bin/x, daemon: simple}\n";
@@ -298,6 +299,41 @@ mod tests {
                 "Name=z"
             ]
         );
+    }
+
+    proptest! {
+        /// Whatever stands in the file: what comes out starts the snap's apps only and says nothing else.
+        #[test]
+        fn any_file_starts_the_snaps_apps_only(
+            lines in prop::collection::vec(
+                prop_oneof![
+                    6 => "(Exec|Icon|Name|TryExec|Path|X-SnapInstanceName|Name\\[[a-z/]{0,3}\\])=(tool|tool.view|sh|\\$\\{SNAP\\}/|\\.\\./)?.{0,6}",
+                    1 => "(Exec|Icon) ?= ?.{0,9}",
+                    1 => "\\[.{0,4}(Desktop Entry)?\\]|.{0,9}",
+                ],
+                0..9,
+            ),
+            end in prop::sample::select(vec!["\n", "\r\n", "\r", "\u{2028}"]),
+        ) {
+            let text = format!("[Desktop Entry]\n{}", lines.join(end));
+            let out = rewritten(&Dirs::new("/"), &info(), "view.desktop", &text);
+            prop_assert!(!out.contains(|c: char| c.is_control() && c != '\n' && c != '\t'));
+            for line in out.lines().filter(|line| !line.starts_with(['#', '[']) && !line.is_empty()) {
+                let (key, value) = line.split_once('=').expect("a key and a value");
+                match key {
+                    "Exec" => {
+                        let program = value.split(' ').next().expect("a program");
+                        prop_assert!(["/snap/bin/tool", "/snap/bin/tool.view"].contains(&program), "{line}");
+                    }
+                    "Icon" => prop_assert!(!value.contains("..") && (!value.contains('/') || value.starts_with("/snap/tool/current/")), "{line}"),
+                    "X-SnapInstanceName" => prop_assert_eq!(value, "tool"),
+                    _ => {
+                        let name = key.split('[').next().unwrap_or_default();
+                        prop_assert!(KEYS.contains(&name) || IN_LANGUAGES.contains(&name), "{line}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::{all, check_snap, find};
 use crate::domain::hardware::{LineAddress, Target};
 use crate::domain::snap::EndInfo;
 use crate::domain::{SnapInfo, SnapName};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn end(interface: &str, attrs: Value) -> EndInfo {
@@ -405,5 +406,80 @@ fn paths_are_cleaned() {
     ];
     for (given, cleaned) in table {
         assert_eq!(clean(given), cleaned, "{given}");
+    }
+}
+
+const NAMES: [&str; 22] = [
+    "number",
+    "chip",
+    "line",
+    "lines",
+    "source-chip",
+    "path",
+    "content",
+    "read",
+    "write",
+    "source",
+    "target",
+    "led",
+    "name",
+    "bus",
+    "usb-vendor",
+    "usb-product",
+    "interface",
+    "channel",
+    "chip-number",
+    "devices",
+    "mount",
+    "modules",
+];
+
+fn any_value() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        (0i64..70).prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "([/a-z0-9$*{}\\[\\],.-]{0,12}|/dev/[a-z]{3,9}[0-9]{0,2}|[0-9,-]{0,9}|.{0,5})".prop_map(Value::from),
+        Just(Value::from("x/".repeat(3000))),
+    ];
+    leaf.prop_recursive(2, 8, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((prop::sample::select(&NAMES[..]), inner), 0..4).prop_map(|entries| {
+                entries
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .collect()
+            }),
+        ]
+    })
+}
+
+proptest! {
+    /// Attributes come from snaps: whatever they are, an end is taken or refused in words, and what is taken can be
+    /// aimed at.
+    #[test]
+    fn any_attributes_are_taken_or_refused(
+        entries in prop::collection::vec((prop::sample::select(&NAMES[..]), any_value()), 0..5)
+    ) {
+        let attrs: Value = entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        for interface in all() {
+            let mut ends = Vec::new();
+            for check in [interface.check_plug, interface.check_slot] {
+                let mut end = end(interface.name, attrs.clone());
+                match check(&mut end) {
+                    Ok(()) => ends.push(end),
+                    Err(why) => {
+                        prop_assert!(!why.is_empty() && !why.contains(char::is_control), "{}: {why:?}", interface.name);
+                    }
+                }
+            }
+            for end in ends {
+                // Refusals are for the slot's owner and come with the connection.
+                let _ = interface.target(&end.attrs);
+            }
+        }
     }
 }

@@ -99,6 +99,7 @@ pub(super) fn unknown(name: &str) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn words_and_flags_are_told_apart() {
@@ -126,5 +127,24 @@ mod tests {
             flags.not_both("d", "plug").map_err(|fault| fault.message),
             Err("cannot use -d and --plug together".into())
         );
+    }
+
+    proptest! {
+        /// Each word is a switch, a switch's value or a word, and what is not known is refused.
+        #[test]
+        fn any_words_are_sorted_out(args in prop::collection::vec("(-{0,3}(d|t|o|code|plug|x|ä)?(=.{0,3})?|.{0,6})", 0..8)) {
+            let known = ["d", "t", "plug", "code=", "o="];
+            if let Ok(flags) = Flags::read(&args, &known) {
+                prop_assert!(flags.words.iter().all(|word| args.contains(word)));
+                let names = flags.on.iter().map(|(name, _)| name.trim_end_matches('='));
+                for name in names {
+                    prop_assert!(known.iter().any(|known| known.trim_end_matches('=') == name), "{name}");
+                }
+                let chars: usize = args.iter().map(|word| word.chars().count()).sum();
+                prop_assert!(flags.on.len() + flags.words.len() <= chars + args.len());
+                let last = args.iter().position(|word| word == "--").map_or(0, |at| args.len() - at - 1);
+                prop_assert!(flags.words.len() >= last || args.iter().any(|word| word.ends_with("code") || word.ends_with('o')));
+            }
+        }
     }
 }
