@@ -8,6 +8,7 @@ mod gadgets;
 mod glib_client;
 mod golden;
 mod hooks;
+mod mutants;
 mod recovery;
 mod report;
 mod services;

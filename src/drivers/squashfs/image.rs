@@ -68,9 +68,10 @@ pub struct Image {
     fragment: RefCell<Option<(u64, Rc<Vec<u8>>)>>,
 }
 
-/// An unpacked metadata block and where the next one starts.
+/// An unpacked metadata block, where it starts and where the next one does.
 struct Block {
     bytes: Vec<u8>,
+    start: u64,
     next: u64,
 }
 
@@ -166,14 +167,6 @@ impl Image {
         self.inode_count
     }
 
-    pub(super) fn block_size(&self) -> u32 {
-        self.block_size
-    }
-
-    pub(super) fn block_log(&self) -> u16 {
-        self.block_log
-    }
-
     /// The folder at the top.
     pub fn root(&self) -> Result<Entry, ImageError> {
         self.entry(self.root)
@@ -251,21 +244,27 @@ impl Image {
             start,
             size,
             fragment,
-            ref blocks,
+            blocks,
         } = entry.inode.body
         else {
             return Err(ImageError::Damaged("a file is none"));
         };
+        let count = match fragment {
+            Some(_) => size >> self.block_log,
+            None => size.div_ceil(u64::from(self.block_size)),
+        };
+        let mut blocks = self.cursor(blocks.0, blocks.1, self.directory_table)?;
         let mut at = start;
         let mut left = size;
         let zeros = vec![0u8; self.block_size as usize];
-        for block in blocks {
+        for _ in 0..count {
+            let block = blocks.u32()?;
             let wanted = left.min(u64::from(self.block_size));
             let length = block & !STORED;
             if length == 0 {
                 sink(&zeros[..wanted as usize])?;
             } else {
-                let bytes = self.data(at, *block)?;
+                let bytes = self.data(at, block)?;
                 if bytes.len() as u64 != wanted {
                     return Err(ImageError::Damaged("a block has the wrong size"));
                 }
@@ -377,7 +376,7 @@ impl Image {
             .checked_add(reference >> 16)
             .ok_or(ImageError::Damaged("a file is not in it"))?;
         let mut cursor = self.cursor(block, (reference & 0xffff) as usize, self.directory_table)?;
-        let inode = inode::read(self, &mut cursor)?;
+        let inode = inode::read(&mut cursor)?;
         let kind = match &inode.body {
             Body::Folder { .. } => EntryKind::Folder,
             Body::File { size, .. } => EntryKind::File(*size),
@@ -491,7 +490,11 @@ impl Image {
         if head & 0x8000 == 0 {
             bytes = self.unpacked(&bytes, METADATA)?;
         }
-        let block = Rc::new(Block { bytes, next });
+        let block = Rc::new(Block {
+            bytes,
+            start: at,
+            next,
+        });
         let mut cache = self.metadata.borrow_mut();
         if cache.len() == CACHED {
             cache.pop_front();
@@ -502,6 +505,11 @@ impl Image {
 }
 
 impl Cursor<'_> {
+    /// Where it stands: the start of a block and the offset in it.
+    pub(super) fn place(&self) -> (u64, usize) {
+        (self.block.start, self.at)
+    }
+
     /// Fills `out` from here on, over the borders of blocks.
     pub(super) fn fill(&mut self, out: &mut [u8]) -> Result<(), ImageError> {
         let mut done = 0;

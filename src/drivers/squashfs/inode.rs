@@ -1,7 +1,7 @@
 //! Inodes: what the inode table says of one file, folder or link.
 
 use super::ImageError;
-use super::image::{Cursor, Image};
+use super::image::Cursor;
 
 /// A file without a fragment.
 const NO_FRAGMENT: u32 = u32::MAX;
@@ -37,15 +37,16 @@ pub(super) enum Body {
         size: u64,
         /// Fragment and offset in it.
         fragment: Option<(u32, u32)>,
-        /// The packed size of each whole block, with its flag.
-        blocks: Vec<u32>,
+        /// Where the packed sizes of its blocks stand: a metadata block and an offset in it. They are read when the
+        /// file is: every name of a folder may lead to the same file, and its list may be large.
+        blocks: (u64, usize),
     },
     Link(Vec<u8>),
     Special,
 }
 
 /// Reads the inode at the cursor.
-pub(super) fn read(image: &Image, cursor: &mut Cursor<'_>) -> Result<Inode, ImageError> {
+pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<Inode, ImageError> {
     let kind = cursor.u16()?;
     let mode = cursor.u16()? & 0o7777;
     let owner = cursor.u16()?;
@@ -73,7 +74,7 @@ pub(super) fn read(image: &Image, cursor: &mut Cursor<'_>) -> Result<Inode, Imag
             let start = u64::from(cursor.u32()?);
             let fragment = (cursor.u32()?, cursor.u32()?);
             let size = u64::from(cursor.u32()?);
-            file(image, cursor, start, size, fragment)?
+            file(cursor, start, size, fragment)?
         }
         9 => {
             let start = cursor.u64()?;
@@ -82,7 +83,7 @@ pub(super) fn read(image: &Image, cursor: &mut Cursor<'_>) -> Result<Inode, Imag
             cursor.u32()?;
             let fragment = (cursor.u32()?, cursor.u32()?);
             cursor.u32()?;
-            file(image, cursor, start, size, fragment)?
+            file(cursor, start, size, fragment)?
         }
         3 | 10 => {
             cursor.u32()?;
@@ -105,30 +106,14 @@ pub(super) fn read(image: &Image, cursor: &mut Cursor<'_>) -> Result<Inode, Imag
     })
 }
 
-fn file(
-    image: &Image,
-    cursor: &mut Cursor<'_>,
-    start: u64,
-    size: u64,
-    fragment: (u32, u32),
-) -> Result<Body, ImageError> {
+fn file(cursor: &Cursor<'_>, start: u64, size: u64, fragment: (u32, u32)) -> Result<Body, ImageError> {
     if size > super::MAX_UNPACKED {
         return Err(ImageError::TooMuch("a file is too large"));
-    }
-    let fragment = (fragment.0 != NO_FRAGMENT).then_some(fragment);
-    let count = match fragment {
-        Some(_) => size >> image.block_log(),
-        None => size.div_ceil(u64::from(image.block_size())),
-    };
-    // the list grows with what is really there, not with what the size promises
-    let mut blocks = Vec::new();
-    for _ in 0..count {
-        blocks.push(cursor.u32()?);
     }
     Ok(Body::File {
         start,
         size,
-        fragment,
-        blocks,
+        fragment: (fragment.0 != NO_FRAGMENT).then_some(fragment),
+        blocks: cursor.place(),
     })
 }

@@ -320,3 +320,33 @@ fn packing_warns_of_what_it_does_not_keep() {
     assert!(all.contains("bin/again is a hard link"), "{all}");
     assert!(all.contains("pipe is a device, pipe or socket"), "{all}");
 }
+
+/// A file's list of blocks can be long and is packed tightly; each name of a folder may lead to the same file.
+#[test]
+fn a_folder_of_large_files_takes_no_memory_for_their_blocks() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let source = dir.path().join("source");
+    fs::create_dir_all(&source).expect("source");
+    let hole = fs::File::create(source.join("hole")).expect("hole");
+    hole.set_len(1 << 30).expect("a file with nothing in it");
+    for n in 0..600 {
+        fs::hard_link(source.join("hole"), source.join(format!("name-{n}"))).expect("another name");
+    }
+    let file = dir.path().join("a.snap");
+    assert!(mksquashfs(&source, &file, &["-b", "4096"]));
+    assert!(fs::metadata(&file).expect("stat").len() < 64 << 10);
+    let image = Image::open(&file).expect("open");
+    let before = peak_memory();
+    let listed = image.list(&image.root().expect("root")).expect("list");
+    assert_eq!(listed.len(), 601);
+    let grown = peak_memory() - before;
+    assert!(grown < 300 << 10, "{grown} kB");
+}
+
+/// Of this process, in kB.
+fn peak_memory() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = line.expect("a peak").trim().trim_end_matches(" kB");
+    number.parse().expect("a number")
+}
