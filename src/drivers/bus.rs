@@ -30,7 +30,7 @@ pub async fn owned(path: &Path, name: &str) -> io::Result<()> {
         let message = bus.receive().await?;
         if message.kind == SIGNAL && message.member == "NameOwnerChanged" {
             // name, old owner, new owner
-            let texts = texts(&message.body);
+            let texts = message.texts();
             if texts.first().is_some_and(|first| first == name)
                 && texts.get(2).is_some_and(|new| !new.is_empty())
             {
@@ -45,16 +45,62 @@ struct Connection {
     serial: u32,
 }
 
-struct Message {
-    kind: u8,
+/// How long a message's fixed head is.
+const HEAD: usize = 16;
+
+/// What this client reads of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Call, answer, error or signal.
+    pub kind: u8,
     /// To which call it is the answer.
-    answers: u32,
-    member: String,
+    pub answers: u32,
+    /// The method or signal that it names.
+    pub member: String,
     body: Vec<u8>,
 }
 
+impl Message {
+    /// Reads a whole message.
+    pub fn decode(message: &[u8]) -> io::Result<Self> {
+        let (head, rest) = message.split_first_chunk().ok_or_else(|| broken("too little"))?;
+        let (fields, body) = lengths(head)?;
+        let padded = fields.next_multiple_of(8);
+        if rest.len() != padded + body {
+            return Err(broken("more or less than it promised"));
+        }
+        let (answers, member) = read_fields(&rest[..fields]).ok_or_else(|| broken(NOT_DBUS))?;
+        Ok(Self {
+            kind: head[1],
+            answers,
+            member,
+            body: rest[padded..].to_vec(),
+        })
+    }
+
+    /// The texts that its body begins with.
+    pub fn texts(&self) -> Vec<String> {
+        texts(&self.body)
+    }
+}
+
+const NOT_DBUS: &str = "something that is not its protocol";
+
 fn broken(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("the message bus says {why}"))
+}
+
+/// How long the fields and the body after a head are, without the padding between them.
+fn lengths(head: &[u8; HEAD]) -> io::Result<(usize, usize)> {
+    if head[0] != b'l' || head[3] != 1 {
+        return Err(broken(NOT_DBUS));
+    }
+    let length = |at| number(head, at).map_or(usize::MAX, |length| length as usize);
+    let (body, fields) = (length(4), length(12));
+    if body > LONGEST || fields > LONGEST {
+        return Err(broken("too much"));
+    }
+    Ok((fields, body))
 }
 
 impl Connection {
@@ -91,34 +137,19 @@ impl Connection {
             }
             return match message.kind {
                 RETURN => Ok(message),
-                _ => Err(broken(texts(&message.body).first().map_or("no", String::as_str))),
+                _ => Err(broken(message.texts().first().map_or("no", String::as_str))),
             };
         }
     }
 
     async fn receive(&mut self) -> io::Result<Message> {
-        let mut head = [0; 16];
+        let mut head = [0; HEAD];
         self.stream.read_exact(&mut head).await?;
-        if head[0] != b'l' || head[3] != 1 {
-            return Err(broken("something that is not its protocol"));
-        }
-        let body = number(&head, 4).unwrap_or(u32::MAX) as usize;
-        let fields = number(&head, 12).unwrap_or(u32::MAX) as usize;
-        if body > LONGEST || fields > LONGEST {
-            return Err(broken("too much"));
-        }
-        let mut rest = vec![0; fields.next_multiple_of(8) + body];
-        self.stream.read_exact(&mut rest).await?;
-        let body = rest.split_off(fields.next_multiple_of(8));
-        rest.truncate(fields);
-        let (answers, member) =
-            read_fields(&rest).ok_or_else(|| broken("something that is not its protocol"))?;
-        Ok(Message {
-            kind: head[1],
-            answers,
-            member,
-            body,
-        })
+        let (fields, body) = lengths(&head)?;
+        let mut message = head.to_vec();
+        message.resize(HEAD + fields.next_multiple_of(8) + body, 0);
+        self.stream.read_exact(&mut message[HEAD..]).await?;
+        Message::decode(&message)
     }
 }
 
@@ -186,8 +217,8 @@ fn put_text(bytes: &mut Vec<u8>, text: &str) {
     bytes.push(0);
 }
 
-/// A call of a method of the bus itself.
-fn encode(serial: u32, member: &str, arguments: &[&str]) -> Vec<u8> {
+/// A call of a method of the bus itself with texts.
+pub fn encode(serial: u32, member: &str, arguments: &[&str]) -> Vec<u8> {
     let mut body = Vec::new();
     for argument in arguments {
         pad(&mut body, 4);
@@ -227,11 +258,12 @@ mod tests {
     #[test]
     fn a_call_reads_back() {
         let call = encode(7, "NameHasOwner", &["org.example.One"]);
-        let fields = number(&call, 12).expect("a length") as usize;
-        let (answers, member) = read_fields(&call[16..16 + fields]).expect("fields");
-        assert_eq!((answers, member.as_str()), (0, "NameHasOwner"));
-        let body = &call[16 + fields.next_multiple_of(8)..];
-        assert_eq!(texts(body), ["org.example.One"]);
+        let message = Message::decode(&call).expect("a message");
+        assert_eq!((message.kind, message.answers), (CALL, 0));
+        assert_eq!(message.member, "NameHasOwner");
+        assert_eq!(message.texts(), ["org.example.One"]);
+        assert!(Message::decode(&call[..call.len() - 1]).is_err(), "cut");
+        assert!(Message::decode(&[]).is_err(), "nothing");
     }
 
     #[test]

@@ -5,12 +5,14 @@
 #![allow(dead_code)] // each target uses one of them
 
 use pinion::api::v2::multipart::{BadForm, Event, Form};
-use pinion::config::board::{MAX_LINES, parse_board};
+use pinion::config::board::{MAX_LINES, choose, parse_board};
 use pinion::confine::Launch;
 use pinion::confine::layout::{Inner, Place, What, step};
 use pinion::domain::Dirs;
 use pinion::domain::snap::Confinement;
 use pinion::domain::{Schedule, Timestamp};
+use pinion::drivers::bus;
+use pinion::drivers::squashfs::{Entry, EntryKind, Image, ImageError};
 use pinion::managers::settings::config;
 use pinion::managers::snaps::yaml::{parse_gadget_yaml, parse_snap_yaml};
 
@@ -71,6 +73,11 @@ pub fn snap_yaml(data: &[u8]) -> Result<(), String> {
 
 /// A board file: what is accepted has unique names and lines, and its pins name what is there.
 pub fn board_file(data: &[u8]) -> Result<(), String> {
+    // A few words are also taken for what a device tree says of its board.
+    if data.len() <= 64 && data.contains(&0) {
+        let chosen = choose(None, data, true).expect("the boards of the binary are whole");
+        assert!(chosen.is_some(), "where there is a chip there is a board");
+    }
     let Ok(text) = std::str::from_utf8(data) else {
         return Err("not UTF-8".into());
     };
@@ -317,6 +324,15 @@ pub fn config_patch(data: &[u8]) -> Result<(), String> {
             assert_eq!(config::get("snap", &patched, key), Ok(wanted), "{key}");
         }
     }
+    let whole = patched.as_object().cloned().unwrap_or_default();
+    assert_eq!(config::check_bounds("snap", &whole), Ok(()));
+    let (leaves, checked) = (config::leaves(&whole), config::check("snap", &patch));
+    assert!(checked.is_ok() || checked.is_err_and(|error| !error.to_string().is_empty()));
+    for (key, value) in leaves {
+        if let Ok(found) = config::get("snap", &patched, &key) {
+            assert_eq!(found, Some(value), "{key}");
+        }
+    }
     let stored = serde_json::to_string(&patched).expect("it can be stored");
     // A control character takes six bytes in JSON.
     assert!(stored.len() <= 6 * config::MAX_SIZE, "{} bytes", stored.len());
@@ -348,4 +364,94 @@ pub fn gadget_yaml(data: &[u8]) -> Result<(), String> {
         serde_json::from_str(&stored).expect("a stored gadget can be read");
     assert_eq!(gadget, read, "the store changes it");
     Ok(())
+}
+
+/// A message of the message bus: what is read is no more than what came, and texts that were read can be sent.
+pub fn bus(data: &[u8]) -> Result<(), String> {
+    let message = match bus::Message::decode(data) {
+        Ok(message) => message,
+        Err(error) => {
+            let error = error.to_string();
+            assert_readable(&error);
+            return Err(error);
+        }
+    };
+    let texts = message.texts();
+    let bytes: usize = texts.iter().map(String::len).sum();
+    // What is no UTF-8 is replaced by a character of three bytes.
+    assert!(message.member.len() + bytes <= 3 * data.len(), "more than came");
+    let arguments: Vec<&str> = texts.iter().take(255).map(String::as_str).collect();
+    let call = bus::encode(message.answers, &message.member, &arguments);
+    if call.len() < 60 * 1024 {
+        let again = bus::Message::decode(&call).expect("what is sent can be read");
+        assert_eq!(
+            (&again.member, again.texts().len()),
+            (&message.member, arguments.len())
+        );
+        assert_eq!(again.texts(), arguments);
+    }
+    Ok(())
+}
+
+/// How much of an image is looked at.
+struct Walk {
+    entries: usize,
+    bytes: u64,
+}
+
+/// The bytes of an image (no other process writes to the file): whatever they are, looking ends, each file has as many
+/// bytes as it says, and no name leads out of its folder.
+pub fn squashfs(data: &[u8]) -> Result<(), String> {
+    let file = std::env::temp_dir().join(format!(
+        "pinion-image-{}-{:?}",
+        std::process::id(),
+        std::thread::current().id()
+    ));
+    std::fs::write(&file, data).expect("a file");
+    let looked = look(&file);
+    std::fs::remove_file(&file).expect("removed");
+    looked.map_err(|error| {
+        let error = error.to_string();
+        assert_readable(&error);
+        error
+    })
+}
+
+fn look(file: &std::path::Path) -> Result<(), ImageError> {
+    let image = Image::open(file)?;
+    let yaml = image.read("meta/snap.yaml", 4096)?;
+    assert!(yaml.len() <= 4096);
+    let mut walk = Walk {
+        entries: 300,
+        bytes: 1 << 20,
+    };
+    walk.folder(&image, &image.root()?, 0)
+}
+
+impl Walk {
+    fn folder(&mut self, image: &Image, folder: &Entry, depth: u32) -> Result<(), ImageError> {
+        for (name, entry) in image.list(folder)? {
+            assert!(!name.is_empty() && name.len() <= 256 && name != b"." && name != b"..");
+            assert!(!name.contains(&b'/') && !name.contains(&0));
+            if self.entries == 0 || depth > 8 {
+                return Ok(());
+            }
+            self.entries -= 1;
+            match &entry.kind {
+                EntryKind::Folder => self.folder(image, &entry, depth + 1)?,
+                EntryKind::File(size) if *size <= self.bytes => {
+                    self.bytes -= size;
+                    let mut copied = 0;
+                    image.copy(&entry, &mut |bytes| {
+                        copied += bytes.len() as u64;
+                        Ok(())
+                    })?;
+                    assert_eq!(copied, *size, "{:?}", String::from_utf8_lossy(&name));
+                }
+                EntryKind::Link(target) => assert!((1..=4095).contains(&target.len())),
+                EntryKind::File(_) | EntryKind::Special => {}
+            }
+        }
+        Ok(())
+    }
 }

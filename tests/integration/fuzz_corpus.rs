@@ -69,3 +69,13 @@ fn config_patch() {
 fn gadget_yaml() {
     replay("gadget_yaml", properties::gadget_yaml);
 }
+
+#[test]
+fn bus() {
+    replay("bus", properties::bus);
+}
+
+#[test]
+fn squashfs() {
+    replay("squashfs", properties::squashfs);
+}

@@ -1,3 +1,4 @@
+//! Parser: src/config/board.rs src/config/board/text.rs src/config/table.rs
 #![no_main]
 
 #[path = "../properties.rs"]

@@ -1,3 +1,4 @@
+//! Parser: src/managers/settings/config.rs
 #![no_main]
 
 #[path = "../properties.rs"]

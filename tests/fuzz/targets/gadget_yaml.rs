@@ -1,3 +1,4 @@
+//! Parser: src/managers/snaps/yaml/gadget.rs
 #![no_main]
 
 #[path = "../properties.rs"]

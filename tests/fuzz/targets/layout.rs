@@ -1,3 +1,4 @@
+//! Parser: src/managers/snaps/yaml/layout.rs
 #![no_main]
 
 #[path = "../properties.rs"]

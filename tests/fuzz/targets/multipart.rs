@@ -1,3 +1,4 @@
+//! Parser: src/api/v2/multipart.rs
 #![no_main]
 
 #[path = "../properties.rs"]

@@ -1,3 +1,4 @@
+//! Parser: src/domain/schedule.rs
 #![no_main]
 
 #[path = "../properties.rs"]

@@ -1,3 +1,5 @@
+//! Parser: src/managers/snaps/yaml/mod.rs src/managers/snaps/yaml/raw.rs src/managers/snaps/yaml/apps.rs
+//! Parser: src/managers/snaps/yaml/ends.rs src/managers/snaps/yaml/words.rs src/managers/snaps/yaml/node.rs
 #![no_main]
 
 #[path = "../properties.rs"]
