@@ -543,3 +543,41 @@ fn disabled_snaps_stay_and_come_back() {
     assert_eq!(snap.result()["status"], "active");
     assert_eq!(snap.result()["apps"][0]["active"], true);
 }
+
+/// What is known of a mounted snap holds until the mount goes, whoever takes it away, and no longer.
+#[test]
+fn a_snap_whose_files_are_gone_is_broken_at_once() {
+    let mut daemon = TestDaemon::start();
+    let picture = [
+        ("bin/lamp", "#!/bin/sh\n"),
+        ("bin/glow", "#!/bin/sh\nexec sleep 1000\n"),
+        ("meta/gui/icon.svg", "<svg/>"),
+    ];
+    daemon.install(&[("base.snap", &base()), ("lamp.snap", &pack(APP, &picture))]);
+    let lamp = |daemon: &TestDaemon| {
+        let all = daemon.get("/v2/snaps");
+        let one = all.result().as_array().unwrap().iter();
+        let mut one = one.filter(|snap| snap["name"] == "lamp");
+        one.next().unwrap().clone()
+    };
+    for _ in 0..3 {
+        let seen = lamp(&daemon);
+        assert_eq!(
+            (&seen["broken"], &seen["icon"]),
+            (&Value::Null, &json!("/v2/icons/lamp/icon"))
+        );
+    }
+    let mount = daemon.root().join("snap/lamp/x1");
+    if nix::mount::umount2(&mount, nix::mount::MntFlags::MNT_DETACH).is_err() {
+        std::fs::set_permissions(&mount, PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::rename(&mount, daemon.scratch().join("aside")).unwrap();
+    }
+    let seen = lamp(&daemon);
+    let broken = seen["broken"].as_str().unwrap();
+    assert!(broken.contains("nothing is mounted at"), "{broken}");
+    assert_eq!(seen["icon"], Value::Null);
+    assert_eq!(daemon.get("/v2/icons/lamp/icon").status, 404);
+    assert_eq!(daemon.stop().code(), Some(0));
+    daemon.launch();
+    assert_eq!(lamp(&daemon)["broken"], Value::Null);
+}

@@ -7,7 +7,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use table::MountPoint;
+pub use table::{MountPoint, TableWatch, is_image};
 
 use crate::drivers::fs::{FileError, Named, link_atomic};
 use crate::drivers::squashfs::{self, Image, ImageError};

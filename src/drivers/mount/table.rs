@@ -1,9 +1,17 @@
 //! The kernel's table of mounts.
 
 use crate::drivers::fs::{FileError, Named};
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::statfs::{FsType, statfs};
 use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+
+const TABLE: &str = "/proc/self/mountinfo";
+/// How the kernel calls the file system of an image.
+const SQUASHFS: FsType = FsType(0x7371_7368);
 
 /// One mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,9 +26,34 @@ pub struct MountPoint {
     pub backing: Option<PathBuf>,
 }
 
+/// Tells whether the kernel's table of mounts has changed.
+pub struct TableWatch(File);
+
+impl TableWatch {
+    /// Watches from now on.
+    pub fn open() -> std::io::Result<Self> {
+        let watch = Self(File::open(TABLE)?);
+        // What was before the first question does not count.
+        watch.has_changed();
+        Ok(watch)
+    }
+
+    /// Whether it has changed since this was asked last.
+    pub fn has_changed(&self) -> bool {
+        let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLPRI)];
+        // The file is always readable; a change is an error to it (proc(5)). A question that fails is asked again.
+        nix::poll::poll(&mut fds, PollTimeout::ZERO).map_or(true, |ready| ready > 0)
+    }
+}
+
+/// A mounted image is what shows at `target`.
+pub fn is_image(target: &Path) -> bool {
+    statfs(target).is_ok_and(|found| found.filesystem_type() == SQUASHFS)
+}
+
 /// All mounts that fit, in their order. What stands behind a loop device is looked up for these only.
 pub(super) fn read(fits: impl Fn(&Path) -> bool) -> Result<Vec<MountPoint>, FileError> {
-    let path = Path::new("/proc/self/mountinfo");
+    let path = Path::new(TABLE);
     let bytes = std::fs::read(path).named("read", path)?;
     Ok(bytes
         .split(|byte| *byte == b'\n')

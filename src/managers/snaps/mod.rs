@@ -10,6 +10,7 @@ mod file;
 mod identity;
 mod inspect;
 mod links;
+mod look;
 pub mod pack;
 mod params;
 mod plan;
@@ -56,6 +57,7 @@ pub struct Snaps {
     mounts: Mounts,
     device: Device,
     uploads: Uploads,
+    looks: look::Looks,
 }
 
 impl Snaps {
@@ -63,6 +65,7 @@ impl Snaps {
     pub fn new(dirs: Dirs, store: Arc<Store>, mounts: Mounts, device: Device) -> Arc<Self> {
         Arc::new(Self {
             uploads: Uploads::new(&dirs),
+            looks: look::Looks::new(),
             dirs,
             store,
             mounts,

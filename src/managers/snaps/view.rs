@@ -4,7 +4,7 @@ use super::Snaps;
 use crate::domain::record::Health;
 use crate::domain::{ErrorKind, Fault, RevisionRecord, SnapRecord};
 use crate::store::World;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Which snaps are asked for.
@@ -44,6 +44,7 @@ impl SnapView {
 impl Snaps {
     /// Installed snaps by name; `names` keeps those, unknown ones are passed over.
     pub fn list(&self, which: Which, names: &[&str]) -> Vec<SnapView> {
+        self.looks.refresh();
         let world = self.store.world();
         let mut views = Vec::new();
         for record in world.snaps.values() {
@@ -66,6 +67,7 @@ impl Snaps {
 
     /// The current revision of one snap.
     pub fn one(&self, name: &str) -> Result<SnapView, Fault> {
+        self.looks.refresh();
         let world = self.store.world();
         world
             .snap(name)
@@ -75,24 +77,18 @@ impl Snaps {
 
     fn view(&self, world: &World, record: &Arc<SnapRecord>, revision: &RevisionRecord) -> SnapView {
         let active = record.active && record.current == revision.revision;
-        let mount = self.dirs.snap_mount(&record.name, revision.revision);
         let tried = revision.file.folder.as_ref();
-        let broken = (!mount.join("meta/snap.yaml").is_file()).then(|| match tried {
+        let look = self.look(&record.name, revision.revision);
+        let broken = (!look.usable).then(|| match tried {
             Some(folder) => format!(
                 "the folder {} that it is tried from is gone: put it back or remove the snap",
                 folder.display()
             ),
-            None => format!("nothing is mounted at {}", mount.display()),
+            None => {
+                let mount = self.dirs.snap_mount(&record.name, revision.revision);
+                format!("nothing is mounted at {}", mount.display())
+            }
         });
-        let pictures = mount.join("meta/gui");
-        let icon = (active && broken.is_none())
-            .then(|| {
-                ["icon.png", "icon.svg"]
-                    .iter()
-                    .map(|name| pictures.join(name))
-                    .find(|path| is_inside(path, &mount))
-            })
-            .flatten();
         SnapView {
             record: Arc::clone(record),
             revision: revision.clone(),
@@ -102,17 +98,8 @@ impl Snaps {
                 None => self.dirs.snap_file(&record.name, revision.revision),
             },
             broken,
-            icon,
+            icon: look.icon.filter(|_| active),
             health: world.health_of(&record.name, revision.revision).cloned(),
         }
     }
-}
-
-/// A file that is there, and that no link leads out of the snap: the agent would show what its reader may not see.
-fn is_inside(path: &Path, mount: &Path) -> bool {
-    path.is_file()
-        && match (path.canonicalize(), mount.canonicalize()) {
-            (Ok(path), Ok(mount)) => path.starts_with(mount),
-            _ => false,
-        }
 }
