@@ -195,6 +195,61 @@ fn damage_to_the_system_is_named() {
 }
 
 #[test]
+fn mounts_that_are_not_as_the_state_says_are_named() {
+    let daemon = furnished();
+    let target = daemon.root().join("snap/lights/x1");
+    if !is_mount(&target) {
+        // An ordinary user's snaps are unpacked: the folder takes the mount's part.
+        let aside = daemon.scratch().join("aside");
+        let open =
+            |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a mode");
+        damaged(
+            &daemon,
+            'c',
+            "is not mounted",
+            |_| {
+                open(&target);
+                fs::rename(&target, &aside).expect("moved");
+            },
+            |_| fs::rename(&aside, &target).expect("moved back"),
+        );
+        return;
+    }
+    let file = daemon.root().join("var/lib/snapd/snaps/lights_x1.snap");
+    let mount = |target: &Path| {
+        let done = Command::new("mount")
+            .args(["-o", "loop,ro"])
+            .args([&file, target])
+            .status();
+        assert!(done.expect("mount runs").success());
+    };
+    let unmount = |target: &Path| {
+        nix::mount::umount2(target, nix::mount::MntFlags::MNT_DETACH).expect("an unmount");
+    };
+    damaged(
+        &daemon,
+        'c',
+        "is not mounted",
+        |_| unmount(&target),
+        |_| mount(&target),
+    );
+    let stray = daemon.root().join("snap/lights/x9");
+    damaged(
+        &daemon,
+        'c',
+        "snap/lights/x9",
+        |_| {
+            fs::create_dir(&stray).expect("a folder");
+            mount(&stray);
+        },
+        |_| {
+            unmount(&stray);
+            fs::remove_dir(&stray).expect("a folder");
+        },
+    );
+}
+
+#[test]
 fn lines_that_are_not_held_as_the_state_says_are_named() {
     let daemon = furnished();
     let restore = "DELETE FROM connections; INSERT INTO connections SELECT * FROM saved; DROP TABLE saved;";
