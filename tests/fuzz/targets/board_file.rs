@@ -1,4 +1,5 @@
-//! Parser: src/config/board.rs src/config/board/text.rs src/config/table.rs
+//! Parser: src/config/board.rs src/config/board/check.rs src/config/board/text.rs
+//! Parser: src/config/table.rs
 #![no_main]
 
 #[path = "../properties.rs"]
