@@ -82,6 +82,12 @@ pub fn inherited(
     .collect()
 }
 
+/// systemd has started this process itself, with what it means for the service and with `/etc/environment`.
+pub fn is_of_systemd(mut all: impl Iterator<Item = (OsString, OsString)>) -> bool {
+    let own = std::process::id().to_string();
+    all.any(|(name, value)| name == "SYSTEMD_EXEC_PID" && value == own.as_str())
+}
+
 /// What tells a service of the sockets that were passed to it. This process becomes the service, so they are its own
 /// whoever passed them.
 pub fn passed_sockets(all: impl Iterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {

@@ -134,7 +134,7 @@ fn start(run: &Run) -> Result<std::convert::Infallible, LaunchError> {
     make_user_folders(&user, &launch.info.name, launch.revision);
     let mut inherited = environment::inherited(
         std::env::vars_os(),
-        run.service || run.hook.is_some(),
+        (run.service || run.hook.is_some()) && !environment::is_of_systemd(std::env::vars_os()),
         launch.confinement,
     );
     if run.service && run.command.is_none() {

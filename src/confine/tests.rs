@@ -1,4 +1,4 @@
-use super::environment::{Facts, User, build, inherited, lookup};
+use super::environment::{Facts, User, build, inherited, is_of_systemd, lookup};
 use super::{Launch, LaunchPlug, Which, command};
 use crate::domain::snap::{AppInfo, Confinement, HookInfo};
 use crate::domain::{Dirs, SnapInfo, SnapName};
@@ -166,6 +166,15 @@ fn what_is_not_there_is_named_in_the_words_of_the_contract() {
         r#"no "reload" command found for "svc""#
     );
     assert_eq!(text("svc", None, Some("bogus")), r#"cannot use "bogus" command"#);
+}
+
+#[test]
+fn who_was_started_by_systemd_is_known_by_its_number() {
+    let env = |pid: u32| std::iter::once((OsString::from("SYSTEMD_EXEC_PID"), pid.to_string().into()));
+    assert!(is_of_systemd(env(std::process::id())));
+    // The agent's own, which a hook would inherit.
+    assert!(!is_of_systemd(env(1)));
+    assert!(!is_of_systemd(std::iter::empty()));
 }
 
 #[test]
