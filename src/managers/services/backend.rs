@@ -4,8 +4,10 @@ use super::logs::LogStream;
 use super::unit::{How, Leave};
 use crate::domain::snap::AppInfo;
 use crate::domain::{Fault, SnapName, SnapRecord};
+use crate::store::World;
 use futures_util::future::BoxFuture;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What comes of an order.
 pub type Done<'a> = BoxFuture<'a, Result<(), Fault>>;
@@ -44,8 +46,13 @@ pub trait Backend: Send + Sync {
         follow: bool,
     ) -> BoxFuture<'_, Result<LogStream, Fault>>;
 
-    /// The snaps of which a service was started, whatever became of it.
-    fn known(&self) -> BTreeSet<SnapName>;
+    /// The status board tells what runs of the snap; else nothing of it was started by this agent.
+    fn knows(&self, snap: &SnapName) -> bool;
+
+    /// Takes away what belongs to no service of the store, and shows what runs; asked once at start.
+    fn mend(&self, _world: Arc<World>) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
 
     /// The snaps whose services end with the agent.
     fn ending(&self) -> BTreeSet<SnapName>;

@@ -4,6 +4,7 @@ use crate::confine::BY_PERSON;
 use crate::domain::{Dirs, Finding};
 use crate::drivers::cgroup::Tree;
 use crate::drivers::process::{self, Marked};
+use crate::drivers::units;
 use crate::store::World;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
@@ -52,6 +53,12 @@ pub fn inspect(dirs: &Dirs, world: &World, agent_runs: bool) -> Vec<Finding> {
         }
     }
     findings.extend(cookies(dirs, world));
+    if units::is_here(dirs.root()) {
+        match std::env::current_exe() {
+            Ok(launcher) => findings.extend(super::systemd::inspect(dirs, &launcher, world)),
+            Err(error) => findings.push(Finding::system(format!("cannot look at units: {error}"))),
+        }
+    }
     findings
 }
 

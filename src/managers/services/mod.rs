@@ -220,9 +220,9 @@ impl Services {
             .collect()
     }
 
-    /// This agent has started a service of the snap, whatever became of it.
-    fn has_started_any(&self, snap: &SnapName) -> bool {
-        self.back.known().contains(snap)
+    /// What runs of the snap is known; else nothing of it was started by this agent.
+    fn knows(&self, snap: &SnapName) -> bool {
+        self.back.knows(snap)
     }
 
     /// Lets go of the services at the agent's end: those of the supervisor are stopped, each snap's in their order, all
@@ -304,14 +304,15 @@ impl Services {
 
     /// Makes the processes equal to the store at start: ends what an earlier agent left behind, writes the launch
     /// descriptions, and starts what should run, without waiting for it.
-    pub async fn reconcile(self: &Arc<Self>, world: &World) {
+    pub async fn reconcile(self: &Arc<Self>, world: &Arc<World>) {
         let (tree, owner) = (self.around.tree.clone(), self.around.owner());
-        let seen = world.clone();
+        let seen = Arc::clone(world);
         let ended = tokio::task::spawn_blocking(move || end_leftovers(tree.as_ref(), &owner, &seen));
         if ended.await.is_err() {
             log::error!("cannot look for what an earlier agent has left behind");
         }
         self.remove_strange_launches(world);
+        self.back.mend(Arc::clone(world)).await;
         for record in world.snaps.values().filter(|record| record.active) {
             if let Err(fault) = self.write_launch(world, &record.name) {
                 log::error!("snap {} cannot be started: {fault}", record.name);

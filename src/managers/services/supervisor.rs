@@ -103,12 +103,12 @@ impl Backend for Supervisor {
         Box::pin(Arc::clone(&self.logs).stream(services, count, follow))
     }
 
-    fn known(&self) -> BTreeSet<SnapName> {
-        self.units().keys().map(|(snap, _)| snap.clone()).collect()
+    fn knows(&self, snap: &SnapName) -> bool {
+        self.units().keys().any(|(known, _)| known == snap)
     }
 
     fn ending(&self) -> BTreeSet<SnapName> {
-        self.known()
+        self.units().keys().map(|(snap, _)| snap.clone()).collect()
     }
 
     fn forget(&self, snap: &SnapName) -> Result<(), Fault> {

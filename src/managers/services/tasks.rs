@@ -150,7 +150,7 @@ impl TaskKind for StopServices {
         }
         if task.memory::<Vec<String>>(RAN).is_none() {
             // An agent that was killed between two tasks has started nothing of this snap: then it is what should run.
-            let ran = if self.0.has_started_any(&snap) {
+            let ran = if self.0.knows(&snap) {
                 running.clone()
             } else {
                 let record = record_of(task).ok().filter(|record| record.active);

@@ -527,20 +527,7 @@ impl Unit {
     }
 
     async fn warn(&self, reason: &str) {
-        let name = names::app_command(self.snap.as_str(), &self.app.name);
-        let text = format!(
-            "service {name} ended again and again ({reason}) and is not started any more; see `pinion logs {name}`, \
-             then `pinion start {name}`"
-        );
-        log::warn!("{text}");
-        if let Err(error) = self
-            .around
-            .store
-            .commit_async(move |tx| tx.add_warning(&text))
-            .await
-        {
-            log::error!("cannot keep a warning: {error}");
-        }
+        give_up(&self.around, &self.snap, &self.app.name, reason).await;
     }
 
     /// Its activators begin their work, if it has any and they do not work yet.
@@ -596,4 +583,18 @@ impl Unit {
 fn answer(reply: Reply, result: Result<(), Fault>) {
     // Who asked may have gone.
     let _ = reply.send(result);
+}
+
+/// Warns of a service that is not started any more.
+pub async fn give_up(around: &Surroundings, snap: &SnapName, app: &str, reason: &str) {
+    let name = names::app_command(snap.as_str(), app);
+    let text = format!(
+        "service {name} ended again and again ({reason}) and is not started any more; see `pinion logs {name}`, \
+         then `pinion start {name}`"
+    );
+    log::warn!("{text}");
+    let kept = around.store.commit_async(move |tx| tx.add_warning(&text));
+    if let Err(error) = kept.await {
+        log::error!("cannot keep a warning: {error}");
+    }
 }

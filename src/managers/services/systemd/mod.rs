@@ -1,7 +1,10 @@
 //! Services as units of systemd, which outlive the agent (decision 15). It acts by `systemctl`; what becomes of a
-//! service it sees in the control group of its unit (decision 27).
+//! service systemd tells (decision 27).
 
+#[cfg(test)]
+mod tests;
 mod texts;
+mod watch;
 
 use super::activation::is_served;
 use super::backend::{Backend, Done};
@@ -9,45 +12,50 @@ use super::board::Activity;
 use super::logs::{LogItem, LogLine, LogStream};
 use super::unit::{How, Leave, Surroundings};
 use crate::domain::snap::{AppInfo, Daemon};
-use crate::domain::{Fault, SnapName, SnapRecord, names};
-use crate::drivers::cgroup::{Moved, Watcher};
+use crate::domain::{Dirs, Fault, Finding, SnapName, SnapRecord, names};
 use crate::drivers::journal::Journal;
 use crate::drivers::{fs, random, units};
 use crate::store::World;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use texts::{Facts, UnitFile, activator_names, service_name};
+use watch::Eyes;
 
 /// Lets systemd run services.
 pub struct Systemd {
     around: Surroundings,
     /// One change to the units at a time, so that each is followed by one reload.
     writing: Arc<Mutex<()>>,
-    known: Mutex<BTreeSet<SnapName>>,
+    eyes: Eyes,
 }
 
 impl Systemd {
-    /// One that looks at the control groups of units from now on.
+    /// One that hears of units from now on.
     pub fn new(around: Surroundings, runtime: &tokio::runtime::Handle) -> Self {
-        let seen = around.clone();
-        runtime.spawn(async move {
-            if let Err(error) = watch(&seen).await {
-                log::error!("cannot watch the services' control groups: {error}; what they do is not seen");
-            }
-        });
         Self {
+            eyes: Eyes::open(around.clone(), runtime),
             around,
             writing: Arc::default(),
-            known: Mutex::default(),
         }
     }
 
-    fn remember(&self, snap: &SnapName) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(snap.clone());
+    /// Shows a service on the status board as it is after an order; what it should be where nobody tells.
+    async fn show(&self, snap: &SnapName, app: &AppInfo, should: Activity, reason: Option<&str>) {
+        if !self.eyes.look(&service_name(snap, &app.name)).await {
+            self.around.board.note(snap, &app.name, should, None, reason);
+        }
+    }
+
+    /// systemd starts it, or what activates it, with the machine.
+    fn is_enabled(&self, snap: &SnapName, app: &AppInfo) -> bool {
+        let folder = self.around.dirs.units();
+        links(snap, app)
+            .iter()
+            .all(|link| folder.join(link).symlink_metadata().is_ok())
     }
 
     /// Runs `systemctl` away from the main thread.
@@ -71,32 +79,50 @@ fn milliseconds(limit: Option<u64>, otherwise: u64) -> Duration {
     Duration::from_millis(limit.unwrap_or(otherwise)) + units::PATIENCE
 }
 
-/// Writes the units of a snap's services as they should be, and lets systemd read them once if that changed anything.
-/// Blocks.
-fn write(around: &Surroundings, record: &SnapRecord) -> Result<(), String> {
-    let Some(info) = record.info() else {
-        return Ok(());
+/// The links that start a service, or what activates it, with the machine, below the folder of units.
+fn links(snap: &SnapName, app: &AppInfo) -> Vec<PathBuf> {
+    let mut units = activator_names(snap, app);
+    if units.is_empty() {
+        units.push(service_name(snap, &app.name));
+    }
+    let link = |unit: String| {
+        let target = match unit.rsplit('.').next() {
+            Some("socket") => "sockets.target.wants",
+            Some("timer") => "timers.target.wants",
+            _ => "multi-user.target.wants",
+        };
+        Path::new(target).join(unit)
     };
-    let mount = units::mount_unit(&around.dirs.snap_mount(&record.name, record.current));
+    units.into_iter().map(link).collect()
+}
+
+/// The units of a snap's services as they should be.
+fn wanted(dirs: &Dirs, launcher: &Path, record: &SnapRecord) -> Vec<UnitFile> {
+    let mount = units::mount_unit(&dirs.snap_mount(&record.name, record.current));
     let facts = Facts {
-        dirs: &around.dirs,
+        dirs,
         snap: &record.name,
         revision: record.current,
-        launcher: &around.launcher,
-        has_mount: around.dirs.units().join(mount).exists(),
+        launcher,
+        has_mount: dirs.units().join(mount).exists(),
     };
-    let services = info.services().filter(|app| !app.daemon_scope_user);
-    let wanted: Vec<UnitFile> = services
+    let services = record.info().into_iter().flat_map(|info| info.services());
+    services
+        .filter(|app| !app.daemon_scope_user)
         .flat_map(|app| texts::units(&facts, app, &random::below))
-        .collect();
+        .collect()
+}
+
+/// Writes the units of a snap's services, and lets systemd read them once if that changed anything. Blocks.
+fn write(around: &Surroundings, record: &SnapRecord) -> Result<(), String> {
+    let wanted = wanted(&around.dirs, &around.launcher, record);
     let folder = around.dirs.units();
-    let mut changed = remove(around, &record.name, |name| {
+    let mut changed = remove(&folder, &record.name, |name| {
         wanted.iter().all(|file| file.name != name)
     })?;
     for file in wanted {
         let path = folder.join(&file.name);
-        let present = std::fs::read_to_string(&path).unwrap_or_default();
-        if !is_same(&present, &file.text) {
+        if !is_written(&path, &file) {
             fs::write_atomic(&path, file.text.as_bytes(), 0o644).map_err(|error| error.in_full())?;
             changed = true;
         }
@@ -105,6 +131,10 @@ fn write(around: &Surroundings, record: &SnapRecord) -> Result<(), String> {
         units::systemctl(&["daemon-reload"], units::PATIENCE)?;
     }
     Ok(())
+}
+
+fn is_written(path: &Path, file: &UnitFile) -> bool {
+    std::fs::read_to_string(path).is_ok_and(|present| is_same(&present, &file.text))
 }
 
 /// The same but for the moments that were picked in a span.
@@ -117,31 +147,141 @@ fn is_same(present: &str, wanted: &str) -> bool {
     present == wanted || (service_says_the_times && rest(present) == rest(wanted))
 }
 
-/// Removes units of a snap; says whether there were any.
-fn remove(around: &Surroundings, snap: &SnapName, which: impl Fn(&str) -> bool) -> Result<bool, String> {
-    let prefix = format!("snap.{snap}.");
+/// The names of all units of services in a folder, and of the links that start them in the folders in it.
+fn present(folder: &Path) -> Vec<PathBuf> {
+    let entries = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_unit = |name: &str| {
+        let ends = [".service", ".socket", ".timer"];
+        watch::snap_of(name).is_some() && ends.iter().any(|end| name.ends_with(end))
+    };
+    let mut found = Vec::new();
+    for entry in entries(folder) {
+        let name = entry.file_name();
+        let text = name.to_string_lossy();
+        if is_unit(&text) {
+            found.push(PathBuf::from(&name));
+        } else if text.ends_with(".target.wants") {
+            let links = entries(&entry.path()).map(|link| link.file_name());
+            let ours = links.filter(|link| is_unit(&link.to_string_lossy()));
+            found.extend(ours.map(|link| Path::new(&name).join(link)));
+        }
+    }
+    found
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Removes units of a snap with what starts them; says whether there were any.
+fn remove(folder: &Path, snap: &SnapName, which: impl Fn(&str) -> bool) -> Result<bool, String> {
     let mut removed = false;
-    for entry in std::fs::read_dir(around.dirs.units())
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let ours = name.starts_with(&prefix)
-            && [".service", ".socket", ".timer"]
-                .iter()
-                .any(|end| name.ends_with(end));
-        if ours && which(&name) {
-            fs::remove_file(&entry.path()).map_err(|error| error.in_full())?;
+    for path in present(folder) {
+        let name = name_of(&path);
+        if watch::snap_of(&name).as_ref() == Some(snap) && which(&name) {
+            fs::remove_file(&folder.join(path)).map_err(|error| error.in_full())?;
             removed = true;
         }
     }
     Ok(removed)
 }
 
+const STRAY: &str = "belongs to no enabled service";
+
+/// Units and links of services that are not as the store says, by path below the folder, with what is wrong. Snaps in
+/// unready changes are left to their change.
+fn differences(dirs: &Dirs, launcher: &Path, world: &World) -> Vec<(PathBuf, &'static str)> {
+    let folder = dirs.units();
+    let is_busy = |snap: &SnapName| world.change_in_progress(std::slice::from_ref(snap)).is_some();
+    let mut wrong = Vec::new();
+    let mut known: BTreeSet<PathBuf> = BTreeSet::new();
+    for record in world
+        .snaps
+        .values()
+        .filter(|record| record.active && !is_busy(&record.name))
+    {
+        for file in wanted(dirs, launcher, record) {
+            let path = PathBuf::from(&file.name);
+            if !is_written(&folder.join(&path), &file) {
+                wrong.push((path.clone(), "is not as it should be"));
+            }
+            known.insert(path);
+        }
+        for app in super::startable(record) {
+            for link in links(&record.name, app) {
+                if folder.join(&link).symlink_metadata().is_err() {
+                    wrong.push((link.clone(), "is missing"));
+                }
+                known.insert(link);
+            }
+        }
+    }
+    for path in present(&folder) {
+        let snap = watch::snap_of(&name_of(&path));
+        if !known.contains(&path) && !snap.is_some_and(|snap| is_busy(&snap)) {
+            wrong.push((path, STRAY));
+        }
+    }
+    wrong
+}
+
+/// The dry run of what a start mends.
+pub(super) fn inspect(dirs: &Dirs, launcher: &Path, world: &World) -> Vec<Finding> {
+    let wrong = differences(dirs, launcher, world).into_iter();
+    let text = |(path, what): (PathBuf, _)| format!("{} {what}", dirs.units().join(path).display());
+    wrong.map(|one| Finding::system(text(one))).collect()
+}
+
+/// Takes the units of a snap away. A service that endures a refresh goes on without its unit until it gets the next.
+fn take_away(folder: &Path, snap: &SnapName) -> Result<(), String> {
+    let names: BTreeSet<String> = present(folder).iter().map(|path| name_of(path)).collect();
+    let ours = names
+        .iter()
+        .filter(|name| watch::snap_of(name).as_ref() == Some(snap));
+    let reset: Vec<&str> = std::iter::once("reset-failed")
+        .chain(ours.map(String::as_str))
+        .collect();
+    if remove(folder, snap, |_| true)? {
+        units::systemctl(&["daemon-reload"], units::PATIENCE)?;
+        // One that did not fail is not known any more, and that is said; one that did would stay as a failed one.
+        let _ = units::systemctl(&reset, units::PATIENCE);
+    }
+    Ok(())
+}
+
+/// Stops and removes the units that belong to no service, and what would start a disabled one.
+fn remove_strays(around: &Surroundings, world: &World) -> Result<(), String> {
+    let folder = around.dirs.units();
+    let mut gone: BTreeMap<SnapName, Vec<String>> = BTreeMap::new();
+    for (path, what) in differences(&around.dirs, &around.launcher, world) {
+        if what != STRAY {
+            continue;
+        }
+        log::warn!("{} {what}: it is removed", folder.join(&path).display());
+        let name = name_of(&path);
+        let snap = watch::snap_of(&name);
+        match snap.filter(|snap| world.snap(snap.as_str()).is_none_or(|record| !record.active)) {
+            Some(snap) => gone.entry(snap).or_default().push(name),
+            None => fs::remove_file(&folder.join(path)).map_err(|error| error.in_full())?,
+        }
+    }
+    for (snap, names) in gone {
+        let stop: Vec<&str> = std::iter::once("stop")
+            .chain(names.iter().map(String::as_str))
+            .collect();
+        if let Err(why) = units::systemctl(&stop, units::PATIENCE) {
+            log::warn!("{why}");
+        }
+        take_away(&folder, &snap)?;
+    }
+    Ok(())
+}
+
 impl Backend for Systemd {
     fn prepare(&self, record: &SnapRecord) -> Done<'_> {
-        self.remember(&record.name);
         let (around, record, writing) = (self.around.clone(), record.clone(), Arc::clone(&self.writing));
         Box::pin(async move {
             let written = tokio::task::spawn_blocking(move || {
@@ -160,6 +300,16 @@ impl Backend for Systemd {
         let (snap, app) = (snap.clone(), app.clone());
         Box::pin(async move {
             let waits = how != How::Now && is_served(&app);
+            // It is systemd's to start it with the machine, and the agent's start is no reason to.
+            if how == How::WithAgent && self.is_enabled(&snap, &app) {
+                return Ok(());
+            }
+            let live = self.around.board.get(&snap, &app.name);
+            if live.activity == Activity::Failed {
+                // What failed too often of late would be refused.
+                let reset = words("reset-failed", [service_name(&snap, &app.name)]);
+                let _ = Self::act(reset, units::PATIENCE).await;
+            }
             let units = if waits {
                 activator_names(&snap, &app)
             } else {
@@ -181,7 +331,10 @@ impl Backend for Systemd {
             if waits {
                 self.around.board.armed(&snap, &app.name, started.is_ok());
             } else {
-                self.around.board.note(&snap, &app.name, activity, None, reason);
+                self.show(&snap, &app, activity, reason).await;
+            }
+            if how == How::WithAgent && started.is_ok() {
+                self.set_enabled(&snap, &app, true).await?;
             }
             started.map_err(|fault| {
                 Fault::internal(format!(
@@ -211,9 +364,7 @@ impl Backend for Systemd {
             if leave == Leave::Nothing {
                 self.around.board.armed(&snap, &app.name, false);
             }
-            self.around
-                .board
-                .note(&snap, &app.name, Activity::Inactive, None, None);
+            self.show(&snap, &app, Activity::Inactive, None).await;
             Ok(())
         })
     }
@@ -264,8 +415,25 @@ impl Backend for Systemd {
         })
     }
 
-    fn known(&self) -> BTreeSet<SnapName> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn knows(&self, _snap: &SnapName) -> bool {
+        true
+    }
+
+    fn mend(&self, world: Arc<World>) -> BoxFuture<'_, ()> {
+        let (around, writing) = (self.around.clone(), Arc::clone(&self.writing));
+        Box::pin(async move {
+            let mended = tokio::task::spawn_blocking(move || {
+                let _one = writing.lock().unwrap_or_else(PoisonError::into_inner);
+                remove_strays(&around, &world)
+            });
+            match mended.await {
+                Ok(Ok(())) => {}
+                Ok(Err(why)) => log::error!("cannot remove the units of services that are gone: {why}"),
+                Err(error) => log::error!("the units of services could not be looked at: {error}"),
+            }
+            // From now on the board shows what runs: systemd has told of all of it before it tells of this.
+            self.eyes.look("pinion.service").await;
+        })
     }
 
     fn ending(&self) -> BTreeSet<SnapName> {
@@ -274,63 +442,12 @@ impl Backend for Systemd {
 
     fn withdraw(&self, snap: &SnapName) -> Result<(), Fault> {
         let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let folder = self.around.dirs.units();
-        let prefix = format!("snap.{snap}.");
-        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
-        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-        let ours: Vec<String> = names.filter(|name| name.starts_with(&prefix)).collect();
-        if ours.is_empty() {
-            return Ok(());
-        }
-        let disable: Vec<&str> = ["disable", "--no-reload"]
-            .into_iter()
-            .chain(ours.iter().map(String::as_str))
-            .collect();
-        units::systemctl(&disable, units::PATIENCE).map_err(Fault::internal)?;
-        remove(&self.around, snap, |_| true).map_err(Fault::internal)?;
-        units::systemctl(&["daemon-reload"], units::PATIENCE).map_err(Fault::internal)
+        take_away(&self.around.dirs.units(), snap).map_err(Fault::internal)
     }
 
     fn forget(&self, snap: &SnapName) -> Result<(), Fault> {
-        self.withdraw(snap)?;
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.remove(snap);
-        Ok(())
+        self.withdraw(snap)
     }
 
     fn leave(&self) {}
-}
-
-/// The service of a unit's name among the installed ones.
-fn service_of<'a>(world: &'a World, unit: &str) -> Option<(&'a SnapRecord, &'a AppInfo)> {
-    let (snap, app) = unit
-        .strip_prefix("snap.")?
-        .strip_suffix(".service")?
-        .split_once('.')?;
-    let record = world.snap(snap)?;
-    let app = record.info()?.apps.get(app).filter(|app| app.is_service())?;
-    Some((record, app))
-}
-
-/// Tells the status board what the control groups of units say, until they cannot be watched.
-async fn watch(around: &Surroundings) -> std::io::Result<()> {
-    let is_ours = |name: &str| name.starts_with("snap.") && name.ends_with(".service");
-    let mut watcher = Watcher::open("system.slice", is_ours)?;
-    loop {
-        for Moved { name, populated } in watcher.next().await? {
-            let world = around.store.world();
-            let Some((record, app)) = service_of(&world, &name) else {
-                continue;
-            };
-            let now = around.board.get(&record.name, &app.name).activity;
-            let next = match (populated, now) {
-                // Of an order that is at work the one who gave it tells.
-                (_, Activity::Starting | Activity::Stopping) => continue,
-                (true, _) => Activity::Active,
-                (false, Activity::Exited | Activity::Failed) => continue,
-                (false, _) => Activity::Inactive,
-            };
-            around.board.note(&record.name, &app.name, next, None, None);
-        }
-    }
 }

@@ -91,7 +91,7 @@ pub fn units(facts: &Facts<'_>, app: &AppInfo, pick: &dyn Fn(u32) -> u32) -> Vec
 fn service(facts: &Facts<'_>, app: &AppInfo) -> UnitFile {
     let mut text = Text::new(&format!("Service for snap application {}", facts.full(app)));
     let mut after = facts.require_mount(&mut text);
-    text.set("Wants", "network.target");
+    text.set("Wants", &format!("network.target {AGENT}"));
     let units = |apps: &[String]| {
         apps.iter()
             .map(|app| service_name(facts.snap, app))

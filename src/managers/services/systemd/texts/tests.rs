@@ -46,7 +46,7 @@ fn a_plain_service() {
             "[Unit]",
             "Description=Service for snap application hello-world.web",
             "Requires=snap-hello\\x2dworld-x1.mount",
-            "Wants=network.target",
+            "Wants=network.target pinion.service",
             "After=snap-hello\\x2dworld-x1.mount network.target snapd.apparmor.service pinion.service",
             "X-Snappy=yes",
             "[Service]",
@@ -72,7 +72,7 @@ fn a_snap_that_is_unpacked_has_no_mount_to_wait_for() {
         [
             "[Unit]",
             "Description=Service for snap application hello-world.web",
-            "Wants=network.target",
+            "Wants=network.target pinion.service",
             "After=network.target snapd.apparmor.service pinion.service",
         ]
     );
