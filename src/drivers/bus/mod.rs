@@ -61,15 +61,42 @@ struct Connection {
     kept: VecDeque<Message>,
 }
 
-#[derive(Debug, Default)]
-struct Message {
-    kind: u8,
+/// What this client reads of a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Message {
+    /// Call, answer, error or signal.
+    pub kind: u8,
     /// To which call it is the answer.
-    answers: u32,
+    pub answers: u32,
     path: String,
-    member: String,
+    /// The method or signal that it names.
+    pub member: String,
     values: Vec<Value>,
 }
+
+impl Message {
+    /// Reads a whole message.
+    pub fn decode(message: &[u8]) -> io::Result<Self> {
+        if whole(message)? != Some(message.len()) {
+            return Err(broken("more or less than it promised"));
+        }
+        decode(message).ok_or_else(|| broken(NOT_DBUS))
+    }
+
+    /// The texts among its values.
+    pub fn texts(&self) -> Vec<String> {
+        let texts = self.values.iter().filter_map(Value::text);
+        texts.map(str::to_owned).collect()
+    }
+}
+
+/// A call of a method of the bus itself with texts.
+pub fn encode(serial: u32, member: &str, arguments: &[&str]) -> Vec<u8> {
+    let arguments: Vec<Argument<'_>> = arguments.iter().map(|text| Argument::Text(text)).collect();
+    wire::call(serial, BUS, member, &arguments)
+}
+
+const NOT_DBUS: &str = "something that is not its protocol";
 
 fn broken(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("the message bus says {why}"))
@@ -149,8 +176,7 @@ impl Connection {
     async fn receive(&mut self) -> io::Result<Message> {
         loop {
             if let Some(length) = whole(&self.begun)? {
-                let message = decode(&self.begun[..length])
-                    .ok_or_else(|| broken("something that is not its protocol"))?;
+                let message = Message::decode(&self.begun[..length])?;
                 self.begun.drain(..length);
                 if self.begun.is_empty() {
                     self.begun.shrink_to(0);
@@ -176,7 +202,7 @@ fn whole(bytes: &[u8]) -> io::Result<Option<usize>> {
         return Ok(None);
     };
     if bytes[0] != b'l' || bytes[3] != 1 {
-        return Err(broken("something that is not its protocol"));
+        return Err(broken(NOT_DBUS));
     }
     if body > LONGEST || fields > LONGEST {
         return Err(broken("too much"));
@@ -219,12 +245,13 @@ mod tests {
         }
         let more = [call.as_slice(), b"l"].concat();
         assert_eq!(whole(&more).expect("a message"), Some(call.len()));
-        let message = decode(&call).expect("a message");
+        let message = Message::decode(&call).expect("a message");
+        assert!(Message::decode(&more).is_err() && Message::decode(&[]).is_err());
         assert_eq!(
             (message.path.as_str(), message.member.as_str(), message.answers),
             (BUS.path, "NameHasOwner", 0)
         );
-        assert_eq!(message.values, [Value::Text(String::from("org.example.One"))]);
+        assert_eq!(message.texts(), ["org.example.One"]);
     }
 
     #[test]

@@ -117,7 +117,12 @@ impl Reader<'_> {
                 let end = self.at.checked_add(length)?;
                 let mut parts = Vec::new();
                 while self.at < end {
+                    let begin = self.at;
                     parts.push(self.value(&mut &*kind, depth)?);
+                    if self.at == begin {
+                        // A list of nothings has no end.
+                        return None;
+                    }
                 }
                 Value::Parts(parts)
             }
@@ -319,6 +324,7 @@ mod tests {
             (&[0; 64], "(u"),
             (&[0; 64], "a"),
             (&[0; 64], "a(u"),
+            (&[8; 64], "a()"),
             (&[255; 64], "s"),
             (&[255; 64], "as"),
             (&[255; 64], "v"),

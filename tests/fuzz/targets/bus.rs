@@ -1,4 +1,4 @@
-//! Parser: src/drivers/bus.rs
+//! Parser: src/drivers/bus/wire.rs
 #![no_main]
 
 #[path = "../properties.rs"]
