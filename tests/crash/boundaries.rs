@@ -1,11 +1,12 @@
 //! R1: the agent is killed at each point of each task kind, in both directions, and everything must come out as the
-//! contract's rules say. `PINION_CRASH_ONLY=KIND` leaves out the other kinds, to look at one closely.
+//! contract's rules say. `PINION_CRASH_ONLY=KIND` (or a scenario) leaves out the others, to look at one closely.
 
-use crate::agent::{Agent, Faults, check, install_form};
+use crate::agent::{Agent, Faults, check};
 use crate::model;
+use crate::scenario::{AGAIN, SCENARIOS, Scenario, install};
 use crate::snaps::Snaps;
+use pinion::client::Client;
 use pinion::client::types::Change;
-use pinion::client::{Client, Upload};
 use pinion::engine::fault::POINTS;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,192 +22,6 @@ const SLOW: Duration = Duration::from_secs(120);
 /// How long a fault that should fire is waited for once the change is ready. Only a failure takes that long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Something that makes one change; together they have every kind of task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Scenario {
-    Seed,
-    Install,
-    Connect,
-    Stop,
-    Disconnect,
-    Update,
-    Refresh,
-    Configure,
-    Switch,
-    Disable,
-    Enable,
-    Revert,
-    Try,
-    RemoveTried,
-    RemoveOne,
-    Alias,
-    AliasOfOld,
-    Unalias,
-    NoAliases,
-    Prefer,
-    Remove,
-}
-
-const SCENARIOS: [Scenario; 21] = [
-    Scenario::Seed,
-    Scenario::Install,
-    Scenario::Connect,
-    Scenario::Stop,
-    Scenario::Disconnect,
-    Scenario::Update,
-    Scenario::Refresh,
-    Scenario::Configure,
-    Scenario::Switch,
-    Scenario::Disable,
-    Scenario::Enable,
-    Scenario::Revert,
-    Scenario::Try,
-    Scenario::RemoveTried,
-    Scenario::RemoveOne,
-    Scenario::Alias,
-    Scenario::AliasOfOld,
-    Scenario::Unalias,
-    Scenario::NoAliases,
-    Scenario::Prefer,
-    Scenario::Remove,
-];
-
-/// Kinds that do something else in these scenarios than in the first one that has them.
-const AGAIN: [(Scenario, &str); 15] = [
-    (Scenario::Update, "set-auto-aliases"),
-    (Scenario::Update, "setup-aliases"),
-    (Scenario::Enable, "setup-aliases"),
-    (Scenario::Disable, "remove-aliases"),
-    (Scenario::Disable, "unlink-snap"),
-    (Scenario::Enable, "prepare-snap"),
-    (Scenario::Enable, "link-snap"),
-    (Scenario::Revert, "prepare-snap"),
-    (Scenario::Revert, "unlink-current-snap"),
-    (Scenario::Revert, "link-snap"),
-    (Scenario::Try, "prepare-snap"),
-    (Scenario::Try, "mount-snap"),
-    (Scenario::Try, "link-snap"),
-    (Scenario::RemoveTried, "discard-snap"),
-    (Scenario::RemoveOne, "discard-snap"),
-];
-
-async fn install(client: &Client, file: &Path) -> Option<String> {
-    match client.upload("/v2/snaps", install_form(file)).await {
-        Ok(answer) => answer.change,
-        Err(error) => {
-            // The agent died over it, or refused; the outcome tells which.
-            println!("the upload of {}: {error}", file.display());
-            None
-        }
-    }
-}
-
-/// An action on the app.
-async fn lights(client: &Client, body: serde_json::Value) -> Option<String> {
-    client.post("/v2/snaps/lights", &body).await.ok()?.change
-}
-
-async fn aliases(client: &Client, body: serde_json::Value) -> Option<String> {
-    client.post("/v2/aliases", &body).await.ok()?.change
-}
-
-fn interfaces(action: &str) -> serde_json::Value {
-    json!({
-        "action": action,
-        "plugs": [{"snap": "lights", "plug": "pin"}],
-        "slots": [{"snap": "board", "slot": "bcm-gpio-17"}],
-    })
-}
-
-impl Scenario {
-    /// What must have happened before.
-    fn needs(self) -> &'static [Self] {
-        match self {
-            Self::Seed => &[],
-            Self::Install => &[Self::Seed],
-            Self::Connect
-            | Self::Stop
-            | Self::Configure
-            | Self::Switch
-            | Self::Try
-            | Self::Alias
-            | Self::AliasOfOld => &[Self::Seed, Self::Install],
-            Self::RemoveTried => &[Self::Seed, Self::Install, Self::Try],
-            // The second revision keeps one alias and loses the other with its app.
-            Self::Update => &[Self::Seed, Self::Install, Self::Alias, Self::AliasOfOld],
-            Self::Disable | Self::Unalias | Self::NoAliases => &[Self::Seed, Self::Install, Self::Alias],
-            Self::Prefer => &[Self::Seed, Self::Install, Self::Alias, Self::NoAliases],
-            Self::Enable => &[Self::Seed, Self::Install, Self::Alias, Self::Disable],
-            Self::Refresh | Self::Revert | Self::RemoveOne => {
-                &[Self::Seed, Self::Install, Self::Alias, Self::Update]
-            }
-            Self::Disconnect => &[Self::Seed, Self::Install, Self::Connect],
-            Self::Remove => &[Self::Seed, Self::Install, Self::Connect, Self::Alias],
-        }
-    }
-
-    /// Sends the request; `None` when the agent died over it.
-    async fn act(self, client: &Client, snaps: &Snaps) -> Option<String> {
-        match self {
-            // The first start makes it.
-            Self::Seed => Some(String::from("1")),
-            Self::Install => install(client, &snaps.lights[0]).await,
-            Self::Update => install(client, &snaps.lights[1]).await,
-            // The third revision makes the first one garbage (refresh.retain is 2 where this is no Core).
-            Self::Refresh => install(client, &snaps.lights[2]).await,
-            Self::Connect => {
-                client
-                    .post("/v2/interfaces", &interfaces("connect"))
-                    .await
-                    .ok()?
-                    .change
-            }
-            Self::Disconnect => {
-                client
-                    .post("/v2/interfaces", &interfaces("disconnect"))
-                    .await
-                    .ok()?
-                    .change
-            }
-            Self::Stop => {
-                let body = json!({"action": "stop", "names": ["lights"]});
-                client.post("/v2/apps", &body).await.ok()?.change
-            }
-            Self::Configure => {
-                client
-                    .put("/v2/snaps/lights/conf", &json!({"colour": "red"}))
-                    .await
-                    .ok()?
-                    .change
-            }
-            Self::Switch => lights(client, json!({"action": "switch", "channel": "edge"})).await,
-            Self::Disable => lights(client, json!({"action": "disable"})).await,
-            Self::Enable => lights(client, json!({"action": "enable"})).await,
-            Self::Revert => lights(client, json!({"action": "revert"})).await,
-            Self::Try => {
-                let form = Upload::new()
-                    .field("action", "try")
-                    .field("snap-path", &snaps.folder.to_string_lossy());
-                client.upload("/v2/snaps", form).await.ok()?.change
-            }
-            Self::RemoveTried => lights(client, json!({"action": "remove"})).await,
-            Self::RemoveOne => lights(client, json!({"action": "remove", "revision": "x1"})).await,
-            Self::Alias => {
-                let alias = json!({"action": "alias", "snap": "lights", "app": "say", "alias": "tell"});
-                aliases(client, alias).await
-            }
-            Self::AliasOfOld => {
-                let alias = json!({"action": "alias", "snap": "lights", "app": "hum", "alias": "sing"});
-                aliases(client, alias).await
-            }
-            Self::Unalias => aliases(client, json!({"action": "unalias", "alias": "tell"})).await,
-            Self::NoAliases => aliases(client, json!({"action": "unalias", "snap": "lights"})).await,
-            Self::Prefer => aliases(client, json!({"action": "prefer", "snap": "lights"})).await,
-            Self::Remove => lights(client, json!({"action": "remove"})).await,
-        }
-    }
-}
-
 /// A root on which a scenario's needs have happened.
 async fn prepared(scenario: Scenario, snaps: &Snaps) -> tempfile::TempDir {
     let root = tempfile::tempdir().expect("a folder");
@@ -215,13 +30,14 @@ async fn prepared(scenario: Scenario, snaps: &Snaps) -> tempfile::TempDir {
     }
     let agent = Agent::start(root.path(), &Faults::default()).expect("the agent");
     let client = agent.client();
-    for file in [&snaps.base, &snaps.gadget] {
+    let gadget = (scenario != Scenario::Gadget).then_some(&snaps.gadget);
+    for file in [&snaps.base].into_iter().chain(gadget) {
         let id = install(&client, file).await.expect("an install");
         let change = client.wait(&id).await.expect("its end");
         assert_eq!(change.status, "Done", "{}", change.err);
     }
     for need in scenario.needs().iter().filter(|need| **need != Scenario::Seed) {
-        let id = need.act(&client, snaps).await.expect("a change");
+        let id = need.act(&client, snaps, root.path()).await.expect("a change");
         let change = client.wait(&id).await.expect("its end");
         assert_eq!(change.status, "Done", "{need:?}: {}", change.err);
     }
@@ -327,7 +143,7 @@ impl Run<'_> {
                     .read::<Vec<Change>>("/v2/changes?select=all")
                     .await
                     .map_or(0, |changes| changes.len());
-                id = self.scenario.act(&client, self.snaps).await.or(id);
+                id = self.scenario.act(&client, self.snaps, root.path()).await.or(id);
                 if self.faults.contains(":pause") {
                     abort_in_the_pause(&client, id.as_deref().expect("a change"), root.path()).await;
                 }
@@ -369,6 +185,9 @@ impl Run<'_> {
                 "{what}: pinion check --deep says\n{findings}\n{:#?}",
                 statuses(&change)
             );
+        }
+        if change.status == "Done" {
+            self.scenario.left(&agent.client(), &what).await;
         }
         agent.stop();
         let probes = std::fs::read_to_string(root.path().join("probes")).unwrap_or_default();
@@ -463,7 +282,10 @@ async fn every_kind_survives_a_kill_at_every_boundary() {
     let again = AGAIN.map(|(scenario, kind)| (kind.to_owned(), scenario));
     let only = std::env::var("PINION_CRASH_ONLY").ok();
     let all = first.into_iter().chain(again);
-    for (kind, scenario) in all.filter(|(kind, _)| only.as_ref().is_none_or(|only| only == kind)) {
+    let is_asked = |name: &str| only.as_ref().is_none_or(|only| only == name);
+    for (kind, scenario) in
+        all.filter(|(kind, scenario)| is_asked(kind) || is_asked(&format!("{scenario:?}")))
+    {
         for point in POINTS {
             let faults = format!("{kind}:do-{point}:kill");
             let outcome = Run {
@@ -527,10 +349,10 @@ async fn undo_runs(
 ) -> u32 {
     let last = kinds.len() - 1;
     // Injected tasks are made last but do not run last: what runs last is a hook, in a removal the files' end.
-    let ending = if matches!(scenario, Scenario::Remove | Scenario::RemoveTried) {
-        "discard-snap"
-    } else {
-        "run-hook"
+    let ending = match scenario {
+        Scenario::Remove | Scenario::RemoveTried => "discard-snap",
+        Scenario::Ordered => "service-control",
+        _ => "run-hook",
     };
     let failing = kinds.iter().rposition(|one| one == ending).unwrap_or(last);
     let nth = kinds[..=failing]

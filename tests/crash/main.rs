@@ -7,4 +7,5 @@ mod agent;
 mod boundaries;
 mod model;
 mod random;
+mod scenario;
 mod snaps;

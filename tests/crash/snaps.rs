@@ -10,6 +10,19 @@ type Files<'a> = &'a [(&'a str, &'a str, bool)];
 
 const HOOK: &str = "#!/bin/sh\nexit 0\n";
 
+/// It orders its service about when it is asked to.
+const CONFIGURE: &str = "#!/bin/sh\n[ \"$(snapctl get order)\" ] && snapctl restart lights.lights\nexit 0\n";
+
+/// It does the same when it is given words.
+const SAY: &str = "#!/bin/sh\n[ \"$1\" ] && exec snapctl \"$@\"\necho said\n";
+
+/// What a snap and the system start with.
+const GADGET: &str = "volumes: {}
+defaults:
+  system: {refresh: {retain: 2}}
+  lights: {colour: blue}
+";
+
 fn lights(version: &str) -> String {
     // An app that the later versions have no more.
     let old = if version == "1" {
@@ -109,7 +122,7 @@ slots:
 ",
                     false,
                 ),
-                ("meta/gadget.yaml", "volumes: {}\n", false),
+                ("meta/gadget.yaml", GADGET, false),
             ],
         );
         let versions = (1..=4).map(|version| {
@@ -134,9 +147,12 @@ slots:
                     "[Desktop Entry]\nName=Say\nExec=lights.say\n",
                     false,
                 ),
-                ("bin/say", "#!/bin/sh\necho said\n", true),
+                ("bin/say", SAY, true),
             ];
-            files.extend(paths.iter().map(|path| (path.as_str(), HOOK, true)));
+            files.extend(paths.iter().map(|path| {
+                let configures = path.ends_with("/configure");
+                (path.as_str(), if configures { CONFIGURE } else { HOOK }, true)
+            }));
             pack(dir, &format!("lights-{version}"), &files)
         });
         Self {
