@@ -16,6 +16,13 @@ const APP: &str = "name: test-app\nversion: '1.5'\nsummary: A lamp\ndescription:
 const VOLATILE: &[&str] = &[
     "spawn-time",
     "ready-time",
+    "first-added",
+    "last-added",
+    "last-shown",
+    "first-occurred",
+    "last-occurred",
+    "last-repeated",
+    "warning-timestamp",
     "install-date",
     "installed-size",
     "timestamp",
@@ -117,10 +124,13 @@ fn answers_are_as_they_were() {
     };
     let g = &mut golden;
     nothing_there(g);
+    empty_lists(g);
     snaps(g);
     settings(g);
     connections(g);
     refusals(g);
+    revisions(g);
+    told(g);
     assert!(golden.wrong.is_empty(), "\n{}", golden.wrong.join("\n"));
 }
 
@@ -169,6 +179,51 @@ fn nothing_there(g: &mut Goldens) {
         "v2-observed: store offline is 400 dns-failure on /v2/find",
         "/v2/find?q=x",
     );
+}
+
+/// Lists of what is not there.
+fn empty_lists(g: &mut Goldens) {
+    for (name, from, path) in [
+        (
+            "snapshots/none",
+            "v2, Snapshots: GET /v2/snapshots",
+            "/v2/snapshots",
+        ),
+        ("quotas/none", "v2, Quotas: GET list", "/v2/quotas"),
+        ("validation-sets/none", "v2, Others: list", "/v2/validation-sets"),
+        (
+            "systems/none",
+            "v2, Model, serial, systems: no systems => {}",
+            "/v2/systems",
+        ),
+        (
+            "model/no-serial",
+            "v2, Model: none is 404 assertion-not-found value serial",
+            "/v2/model/serial",
+        ),
+        (
+            "find/sections",
+            "v2-observed: store offline is 500 for sections",
+            "/v2/sections",
+        ),
+        (
+            "debug/seeding",
+            "v2, Others: seeding {seeded o, ...}",
+            "/v2/debug?aspect=seeding",
+        ),
+        (
+            "notices/unknown-type",
+            "v2-newer, 1: all given types unknown => []",
+            "/v2/notices?types=nosuch",
+        ),
+        (
+            "notices/of-a-change",
+            "v2-newer, 1: JSON of one notice; key = change id",
+            "/v2/notices?types=change-update&keys=1",
+        ),
+    ] {
+        g.get(name, from, path);
+    }
 }
 
 fn snaps(g: &mut Goldens) {
@@ -384,5 +439,141 @@ fn refusals(g: &mut Goldens) {
         "hardware/missing",
         "decision 5: line-not-found 404",
         "/v2/hardware/lines/nosuch",
+    );
+}
+
+/// What becomes of a snap after its installation.
+fn revisions(g: &mut Goldens) {
+    let path = "/v2/snaps/test-app";
+    let act = |g: &mut Goldens, name: &str, from: &str, body: Value| {
+        let answer = g.daemon.post(path, &body);
+        g.change(&format!("changes/{name}"), from, &answer);
+    };
+    let files = [
+        ("bin/run", "#!/bin/sh\nexec sleep 1000000\n"),
+        ("meta/hooks/configure", "#!/bin/sh\nexit 0\n"),
+    ];
+    let fields = [("dangerous", "true"), ("snap-path", "app.snap")];
+    let second = pack(APP, &files);
+    let answer = g
+        .daemon
+        .post_form("/v2/snaps", &fields, &[("snap", "app.snap", &second)]);
+    g.change(
+        "changes/install-over",
+        "v2-observed, 3: sideload over an installed snap",
+        &answer,
+    );
+    g.get(
+        "snaps/all",
+        "v2: select=all has every revision; active only the current one",
+        "/v2/snaps?select=all&snaps=test-app",
+    );
+    act(
+        g,
+        "revert-snap",
+        "v2-observed, 3: revert",
+        json!({"action": "revert"}),
+    );
+    act(
+        g,
+        "disable-snap",
+        "v2-observed, 3: disable",
+        json!({"action": "disable"}),
+    );
+    g.get("snaps/disabled", "v2: status is active only if the snap is", path);
+    act(
+        g,
+        "enable-snap",
+        "v2-observed, 3: enable",
+        json!({"action": "enable"}),
+    );
+    act(
+        g,
+        "switch-snap",
+        "v2-observed, 3: switch; v2: summary with the channel",
+        json!({"action": "switch", "channel": "edge"}),
+    );
+    for (name, from, body) in [
+        (
+            "refresh-local",
+            "v2, 4: snap-local, value is empty but there",
+            json!({"action": "refresh"}),
+        ),
+        (
+            "install-present",
+            "decision 39: snap-already-installed with the value of 2.76",
+            json!({"action": "install"}),
+        ),
+        ("unknown-action", "v2: unknown action X", json!({"action": "fly"})),
+        (
+            "remove-active",
+            "v2, 6: cannot remove active revision",
+            json!({"action": "remove", "revision": "x1"}),
+        ),
+        (
+            "devmode-jailmode",
+            "v2, Validation 400s: devmode+jailmode",
+            json!({"action": "revert", "devmode": true, "jailmode": true}),
+        ),
+    ] {
+        g.post(&format!("snaps/{name}"), from, path, &body);
+    }
+    g.post(
+        "snaps/install-offline",
+        "v2-observed, the CLI: install hello ->400",
+        "/v2/snaps/hello",
+        &json!({"action": "install"}),
+    );
+    g.post(
+        "snaps/many-with-option",
+        "v2: unsupported option provided for multi-snap operation",
+        "/v2/snaps",
+        &json!({"action": "remove", "snaps": ["test-app"], "purge": true}),
+    );
+    g.get(
+        "icons/none",
+        "v2: 404 plain errors local snap has no icon",
+        "/v2/icons/test-app/icon",
+    );
+    let answer = g.daemon.post("/v2/snaps", &json!({"action": "refresh"}));
+    g.change(
+        "changes/refresh-nothing",
+        "v2-observed, 3: refresh all, nothing: no tasks",
+        &answer,
+    );
+    act(
+        g,
+        "remove-revision",
+        "v2, 6: one revision: only clear-snap, discard-snap",
+        json!({"action": "remove", "revision": "x2"}),
+    );
+    act(
+        g,
+        "remove-snap",
+        "v2-observed, 3: remove",
+        json!({"action": "remove"}),
+    );
+}
+
+/// What the agent says by itself; last, for warnings ride on every answer.
+fn told(g: &mut Goldens) {
+    g.post(
+        "debug/add-warning",
+        "v2, Others: POST add-warning",
+        "/v2/debug",
+        &json!({"action": "add-warning", "message": "the tide comes"}),
+    );
+    g.get("warnings/pending", "v2, Warnings: GET", "/v2/warnings");
+    g.get(
+        "changes/with-warning",
+        "v2-observed: warning-timestamp and warning-count on every reply",
+        "/v2/changes",
+    );
+    g.get("errors/with-warning", "v2, 1: not on errors", "/v2/nosuch");
+    g.post(
+        "warnings/okay",
+        "v2, Warnings: POST okay => NUMBER",
+        "/v2/warnings",
+        &json!({"action": "okay", "timestamp": "2124-01-01T00:00:00Z"}),
     );
 }

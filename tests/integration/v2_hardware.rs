@@ -368,6 +368,15 @@ fn every_slot_of_the_gadget_is_something_on_the_board() {
 fn a_line_belongs_to_one_slot_and_stays_safe_after_it() {
     let mut daemon = with_gadget();
     assert_eq!(daemon.wire("connect", "file", "pin-13")["status"], "Done");
+    // decision 5: who has it is told
+    let taken = daemon.order_line("pin-13", &json!({"action": "release"}));
+    refused(&taken, 409, "line-busy");
+    assert!(
+        taken.result()["value"]
+            .as_str()
+            .is_some_and(|who| who.ends_with(":file")),
+        "{taken:?}"
+    );
     // pin-13 and bcm-gpio-27 are one line (decision 7).
     let change = daemon.wire("connect", "pin", "bcm-gpio-27");
     assert_eq!(change["status"], "Error");
