@@ -50,6 +50,8 @@ impl Snap {
             .args(arguments)
             .env("SNAPPY_GLOBAL_ROOT", root)
             .env("HOME", self.daemon.scratch())
+            // Else it looks below the home that the user database names.
+            .env("SNAP_GNUPG_HOME", self.daemon.scratch().join("gnupg"))
             .env("LC_ALL", "C.UTF-8")
             .env("TERM", "dumb")
             .stdin(Stdio::null());
