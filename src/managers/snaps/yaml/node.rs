@@ -451,7 +451,10 @@ fn tagged(text: String, style: ScalarStyle, tag: Option<&Tag>) -> Result<Says, S
         Some("str") => Ok(Says::Text(text)),
         Some("null") => Ok(Says::Null),
         Some("bool" | "int" | "float") => Ok(Says::Plain(text)),
-        Some(other) => Err(format!("the tag !!{other} has no meaning here: remove it")),
+        Some(other) => Err(format!(
+            "the tag !!{} has no meaning here: remove it",
+            other.escape_debug()
+        )),
         None if local || !is_plain => Ok(Says::Text(text)),
         None if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL") => Ok(Says::Null),
         None => Ok(Says::Plain(text)),
@@ -565,6 +568,7 @@ mod tests {
             ("a: &a [*a]\n", "line 1 column 8: an alias stands inside"),
             ("? [1]\n: 2\n", "line 1 column 3: only a text can be a key"),
             ("a:\n  - !!binary aGk=\n", "the tag !!binary has no meaning"),
+            ("a: !!%1bx b\n", "the tag !!\\u{1b}x has no meaning"),
             ("a: .inf\n", "line 1 column 4: \".inf\" is no finite number"),
             ("a: 1e999\n", "line 1 column 4: \"1e999\" is no finite number"),
             (
