@@ -61,6 +61,8 @@ fn images() -> Vec<Vec<u8>> {
         let done = Command::new("mksquashfs")
             .args([&source, &file])
             .args(["-noappend", "-quiet", "-no-progress", "-all-root"])
+            // The same bytes each time, so that a seed repeats its mutants.
+            .args(["-mkfs-time", "0", "-all-time", "0"])
             .args(options)
             .output()
             .expect("mksquashfs is installed");

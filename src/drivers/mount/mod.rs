@@ -87,8 +87,17 @@ impl Mounts {
     }
 
     /// Puts the content of a snap file to `target`, read-only. What is there already is left alone. A folder in place
-    /// of the file is bound, or where the agent may not, linked.
+    /// of the file is bound, or where the agent may not, linked. When it fails, no empty folder is left.
     pub fn mount(self, file: &Path, target: &Path) -> Result<Way, MountError> {
+        let put = self.put(file, target);
+        if put.is_err() && fs::remove_dir(target).is_ok() {
+            // The snap's folder, unless another revision is there.
+            let _ = target.parent().map(fs::remove_dir);
+        }
+        put
+    }
+
+    fn put(self, file: &Path, target: &Path) -> Result<Way, MountError> {
         match self.state(target)? {
             State::Mounted(_) if self.is_kept(file, target) => return Ok(Way::Kernel),
             State::Unpacked => return Ok(Way::Unpacked),

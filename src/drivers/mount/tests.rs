@@ -63,12 +63,9 @@ fn what_cannot_be_unpacked_leaves_nothing() {
     fs::write(&file, &bytes[..500]).expect("write");
     Mounts::unpacking().mount(&file, &target).expect_err("cut short");
     assert_eq!(Mounts::unpacking().state(&target).expect("state"), State::Absent);
-    assert_eq!(
-        fs::read_dir(target.parent().expect("parent"))
-            .expect("list")
-            .count(),
-        1,
-        "the empty mount point"
+    assert!(
+        !target.parent().expect("parent").exists(),
+        "the mount point went, too"
     );
 }
 
@@ -171,4 +168,21 @@ fn units_are_written_known_and_erased() {
     assert!(kept::erase(folder, target).expect("erased"));
     assert!(!kept::erase(folder, target).expect("nothing left"));
     assert!(kept::targets(folder).is_empty());
+}
+
+#[test]
+fn what_cannot_be_mounted_leaves_no_folder() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("bad.snap");
+    std::fs::write(&file, "no image").expect("a file");
+    let target = dir.path().join("snap/one/x1");
+    for mounts in [Mounts::unpacking(), Mounts::for_this_user(dir.path())] {
+        assert!(mounts.mount(&file, &target).is_err());
+        let left = std::fs::read_dir(dir.path().join("snap")).expect("a folder");
+        assert_eq!(left.count(), 0);
+    }
+    let other = dir.path().join("snap/one/x2");
+    std::fs::create_dir_all(&other).expect("another revision");
+    assert!(Mounts::unpacking().mount(&file, &target).is_err());
+    assert!(!target.exists() && other.exists());
 }
