@@ -112,12 +112,7 @@ async fn until_by_kernel(moment: Timestamp) -> io::Result<Waited> {
     )?;
     // A moment before 1970 has come, too; the kernel takes 0 for "never".
     let nanoseconds = u64::try_from(moment.0).unwrap_or_default().max(1);
-    timer.set(
-        Expiration::OneShot(TimeSpec::from_duration(std::time::Duration::from_nanos(
-            nanoseconds,
-        ))),
-        TimerSetTimeFlags::TFD_TIMER_ABSTIME | TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET,
-    )?;
+    set_timer(&timer, nanoseconds)?;
     let timer = super::watch::readable(Arc::new(OwnedFd::from(timer)))?;
     loop {
         let mut guard = timer.readable().await?;
@@ -130,6 +125,37 @@ async fn until_by_kernel(moment: Timestamp) -> io::Result<Waited> {
             Err(errno) => return Err(errno.into()),
         }
     }
+}
+
+/// Sets a timer to a moment of the wall clock, in nanoseconds since 1970.
+fn set_timer(timer: &TimerFd, nanoseconds: u64) -> io::Result<()> {
+    let flags = TimerSetTimeFlags::TFD_TIMER_ABSTIME | TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET;
+    #[cfg(target_pointer_width = "32")]
+    match set_timer_64(timer, nanoseconds, flags) {
+        Err(nix::errno::Errno::ENOSYS) => {} // Linux before 5.1
+        done => return Ok(done?),
+    }
+    let moment = TimeSpec::from_duration(std::time::Duration::from_nanos(nanoseconds));
+    Ok(timer.set(Expiration::OneShot(moment), flags)?)
+}
+
+/// The times of the C library have 32 bits here and end in 2038; those of this call have 64.
+#[cfg(target_pointer_width = "32")]
+#[allow(unsafe_code)]
+fn set_timer_64(timer: &TimerFd, nanoseconds: u64, flags: TimerSetTimeFlags) -> nix::Result<()> {
+    use std::os::fd::{AsFd, AsRawFd};
+    /// `timerfd_settime64`, which has this number on every architecture of 32 bits.
+    const CALL: nix::libc::c_long = 411;
+    const SECOND: u64 = 1_000_000_000;
+    // Interval and value, each seconds and nanoseconds.
+    let setting: [i64; 4] = [0, 0, (nanoseconds / SECOND) as i64, (nanoseconds % SECOND) as i64];
+    let timer = timer.as_fd().as_raw_fd();
+    // SAFETY: the kernel reads 32 bytes of `setting`, writes nothing, and the descriptor is open.
+    let done = unsafe {
+        let old = std::ptr::null_mut::<i64>();
+        nix::libc::syscall(CALL, timer, flags.bits(), setting.as_ptr(), old)
+    };
+    nix::errno::Errno::result(done).map(drop)
 }
 
 /// CLOCK_MONOTONIC now, in nanoseconds.
@@ -159,6 +185,15 @@ mod tests {
             clock.until(Timestamp(-5)).await.expect("a timer"),
             Waited::Reached
         );
+    }
+
+    /// Times of 32 bits end in 2038.
+    #[tokio::test]
+    async fn a_moment_of_the_next_century_does_not_come() {
+        let clock = Clock::system();
+        let wait = clock.until(Timestamp(4_102_444_800_000_000_000));
+        let waited = tokio::time::timeout(std::time::Duration::from_millis(100), wait).await;
+        assert!(waited.is_err(), "{waited:?}");
     }
 
     #[tokio::test]
