@@ -149,6 +149,16 @@ impl Dirs {
         self.at("run/dbus/system_bus_socket")
     }
 
+    /// What the bus starts for names of snaps.
+    pub fn bus_services(&self) -> PathBuf {
+        self.at("var/lib/snapd/dbus-1/system-services")
+    }
+
+    /// Who may own names on the bus.
+    pub fn bus_policies(&self) -> PathBuf {
+        self.at("etc/dbus-1/system.d")
+    }
+
     /// The main socket.
     pub fn main_socket(&self) -> PathBuf {
         self.at("run/snapd.socket")

@@ -12,6 +12,7 @@ mod mutants;
 mod recovery;
 mod report;
 mod services;
+mod services_bus;
 mod services_control;
 mod snap_aliases;
 mod snap_cli;

@@ -252,30 +252,6 @@ fn a_refresh_leaves_alone_what_endures_it() {
 }
 
 #[test]
-fn bus_names_are_shown_and_it_is_said_that_nobody_serves_them() {
-    let daemon = TestDaemon::start();
-    daemon.install(&[("base.snap", &pack(BASE, &[]))]);
-    let yaml = "name: test-app\nversion: '1'\nbase: test-base\n\
-        slots:\n  lamp: {interface: dbus, bus: system, name: org.example.Lamp}\n\
-        apps:\n  svc: {command: bin/svc svc, daemon: dbus, bus-name: org.example.Lamp, activates-on: [lamp]}\n";
-    let change = daemon.install(&[("app.snap", &pack(yaml, &[("bin/svc", SLEEP)]))]);
-    let dbus = json!([{"Name": "org.example.Lamp", "Type": "dbus", "Active": false, "Enabled": false}]);
-    assert_eq!(app(&daemon, "svc")["activators"], dbus);
-    let tasks = change["tasks"].as_array().unwrap();
-    let start = tasks
-        .iter()
-        .find(|task| task["kind"] == "start-snap-services")
-        .unwrap();
-    assert!(
-        start["log"][0].as_str().unwrap().contains("org.example.Lamp"),
-        "{start}"
-    );
-    assert_eq!(left(&daemon, "svc"), "");
-    order(&daemon, json!({"action": "start", "names": ["test-app.svc"]}));
-    assert_eq!(app(&daemon, "svc")["active"], true);
-}
-
-#[test]
 fn sockets_and_schedules_that_cannot_be_are_refused() {
     let daemon = TestDaemon::start();
     daemon.install(&[("base.snap", &pack(BASE, &[]))]);

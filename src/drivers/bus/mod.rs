@@ -1,5 +1,5 @@
-//! A small client of the system's message bus (D-Bus): it waits until somebody owns a name, and hears what systemd
-//! says of units. Everything that it sends and reads is bounded; there is nothing else that the agent asks of the bus.
+//! A small client of the system's message bus (D-Bus): it waits until somebody owns a name, hears what systemd says of
+//! units, and tells the bus of new files. Everything that it sends and reads is bounded; there is nothing else that the agent asks of the bus.
 
 mod units;
 mod wire;
@@ -9,12 +9,16 @@ pub use units::{UnitState, Units};
 use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use wire::{Argument, Target, Value};
 
 /// A longer message or line is not for this client.
 const LONGEST: usize = 1024 * 1024;
+
+/// How long the bus may take to read its configuration.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 const RETURN: u8 = 2;
 const SIGNAL: u8 = 4;
@@ -49,6 +53,17 @@ pub async fn owned(path: &Path, name: &str) -> io::Result<()> {
         if signal.member == "NameOwnerChanged" && text(0) == name && !text(2).is_empty() {
             return Ok(());
         }
+    }
+}
+
+/// Lets the bus at `path` read its configuration again, if there is one.
+pub async fn reload(path: &Path) {
+    let reloaded = async { Connection::open(path).await?.call(BUS, "ReloadConfig", &[]).await };
+    match tokio::time::timeout(PATIENCE, reloaded).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {}
+        Ok(Err(error)) => log::warn!("the message bus does not read its configuration again: {error}"),
+        Err(_) => log::warn!("the message bus does not answer"),
     }
 }
 

@@ -1,4 +1,5 @@
-//! What starts a service when it is needed: sockets on which the agent listens for it, and the times of its timer.
+//! What starts a service when it is needed: sockets on which the agent listens for it, the times of its timer, and calls
+//! of its names on the bus, which are not heard here (see `dbus`).
 
 use crate::domain::snap::AppInfo;
 use crate::domain::{Dirs, Revision, Schedule, SnapName, Timestamp};
@@ -19,14 +20,9 @@ const MODE: u32 = 0o666;
 /// greater jump, such as the first setting of a board without a battery, the times in between have never been.
 const CATCH_UP: i64 = 600 * 1_000_000_000;
 
-/// Something of the app's own description starts it, and can be served here.
-pub fn is_served(app: &AppInfo) -> bool {
-    !app.sockets.is_empty() || app.timer.is_some()
-}
-
 /// Something else than the snap's start starts it.
 pub fn is_activated(app: &AppInfo) -> bool {
-    is_served(app) || !app.activates_on.is_empty()
+    !app.sockets.is_empty() || app.timer.is_some() || !app.activates_on.is_empty()
 }
 
 /// The activators of one service while they are at work.

@@ -53,11 +53,14 @@ pub fn inspect(dirs: &Dirs, world: &World, agent_runs: bool) -> Vec<Finding> {
         }
     }
     findings.extend(cookies(dirs, world));
-    if units::is_here(dirs.root()) {
-        match std::env::current_exe() {
-            Ok(launcher) => findings.extend(super::systemd::inspect(dirs, &launcher, world)),
-            Err(error) => findings.push(Finding::system(format!("cannot look at units: {error}"))),
+    match std::env::current_exe() {
+        Ok(launcher) => {
+            findings.extend(super::dbus::inspect(dirs, &launcher, world, agent_runs));
+            if units::is_here(dirs.root()) {
+                findings.extend(super::systemd::inspect(dirs, &launcher, world));
+            }
         }
+        Err(error) => findings.push(Finding::system(format!("cannot look at units: {error}"))),
     }
     findings
 }

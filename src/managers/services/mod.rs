@@ -4,6 +4,7 @@
 mod activation;
 mod backend;
 mod board;
+mod dbus;
 mod inspect;
 mod logs;
 mod plan;
@@ -26,10 +27,9 @@ use crate::domain::hardware::Grant;
 use crate::domain::snap::{AppInfo, Confinement};
 use crate::domain::{Dirs, ErrorKind, Fault, PlugRef, SnapName, SnapRecord, kinds};
 use crate::drivers::cgroup::Tree;
-use crate::drivers::{fs, process, units};
+use crate::drivers::{bus, fs, process, units};
 use crate::events::Bus;
 use crate::store::{Store, World};
-use activation::{is_activated, is_served};
 use backend::Backend;
 use board::StatusBoard;
 use futures_util::future::join_all;
@@ -119,16 +119,11 @@ impl Services {
 
     async fn start_as(&self, snap: &SnapName, names: &[String], how: How) -> Result<(), Fault> {
         let record = self.record(snap)?;
-        self.back.prepare(&record).await?;
+        self.prepare(&record).await?;
         let apps = named_services(&record, names);
         let mut started: Vec<&AppInfo> = Vec::new();
         for app in apps {
             let running = self.around.board.get(snap, &app.name).is_at_work();
-            // What nothing can wake here is started when somebody asks for it by name.
-            let how = match how {
-                How::WithSnap if !activation::is_served(app) => How::Now,
-                how => how,
-            };
             if let Err(fault) = self.back.start(snap, app, how).await {
                 for app in started.into_iter().rev() {
                     // The first error is the one that tells.
@@ -141,6 +136,28 @@ impl Services {
             }
         }
         Ok(())
+    }
+
+    /// The same for services that somebody named, the bus among them: those that wait for a bus name run, too.
+    async fn start_named(&self, snap: &SnapName, names: &[String]) -> Result<(), Fault> {
+        self.start(snap, names).await?;
+        let record = self.record(snap)?;
+        let called = named_services(&record, names).into_iter();
+        let called: Vec<String> = called
+            .filter(|app| !app.activates_on.is_empty())
+            .map(|app| app.name.clone())
+            .collect();
+        self.start_as(snap, &called, How::Now).await
+    }
+
+    /// Makes ready what the services of an active snap need.
+    async fn prepare(&self, record: &SnapRecord) -> Result<(), Fault> {
+        let dirs = &self.around.dirs;
+        let changed = dbus::prepare(dirs, &self.around.launcher, record);
+        if changed.map_err(Fault::internal)? {
+            bus::reload(&dirs.bus()).await;
+        }
+        self.back.prepare(record).await
     }
 
     /// Stops services of a snap, the last started first.
@@ -270,6 +287,10 @@ impl Services {
     /// Takes a snap away from the launcher.
     pub fn remove_launch(&self, snap: &SnapName) -> Result<(), Fault> {
         self.back.withdraw(snap)?;
+        let dirs = self.around.dirs.clone();
+        if dbus::withdraw(&dirs, snap).map_err(Fault::internal)? {
+            self.runtime.spawn(async move { bus::reload(&dirs.bus()).await });
+        }
         fs::remove_file(&self.around.dirs.launch(snap)).map_err(internal)
     }
 
@@ -312,6 +333,7 @@ impl Services {
             log::error!("cannot look for what an earlier agent has left behind");
         }
         self.remove_strange_launches(world);
+        dbus::remove_strays(&self.around.dirs, &self.around.launcher, world);
         self.back.mend(Arc::clone(world)).await;
         for record in world.snaps.values().filter(|record| record.active) {
             if let Err(fault) = self.write_launch(world, &record.name) {
@@ -323,7 +345,7 @@ impl Services {
             }
             let (services, record) = (self.clone(), record.clone());
             self.runtime.spawn(async move {
-                if let Err(fault) = services.back.prepare(&record).await {
+                if let Err(fault) = services.prepare(&record).await {
                     log::error!("{fault}");
                     return;
                 }
@@ -430,7 +452,7 @@ fn confinement(record: &SnapRecord) -> Confinement {
 /// The services of a snap that run or wait for their activators whenever it is active.
 fn startable(record: &SnapRecord) -> Vec<&AppInfo> {
     let apps = record.info().into_iter().flat_map(|info| info.services());
-    let apps = apps.filter(|app| !app.daemon_scope_user && (is_served(app) || !is_activated(app)));
+    let apps = apps.filter(|app| !app.daemon_scope_user);
     in_order(
         apps.filter(|app| !record.disabled_services.contains(&app.name))
             .collect(),

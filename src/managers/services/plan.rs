@@ -1,7 +1,5 @@
 //! What a request to start, stop or restart services would do (contract: v2, Apps and logs; section 6).
 
-use super::activation::{is_activated, is_served};
-use crate::domain::snap::AppInfo;
 use crate::domain::{ErrorKind, Fault, Plan, PlannedTask, SnapName, SnapRecord, kinds};
 use crate::store::World;
 use serde::{Deserialize, Serialize};
@@ -58,6 +56,9 @@ pub(super) struct ControlParams {
     pub action: Action,
     /// In the order of their start; empty: those that run.
     pub services: Vec<String>,
+    /// They were named one by one.
+    #[serde(default)]
+    pub named: bool,
     #[serde(default)]
     pub enable: bool,
     #[serde(default)]
@@ -134,11 +135,12 @@ fn check_named(record: &SnapRecord, app: Option<&str>) -> Result<(), Fault> {
 
 fn task(record: &SnapRecord, named: Vec<String>, request: &ControlRequest) -> PlannedTask {
     let snap = &record.name;
+    let is_named = !named.is_empty();
     let only_running = named.is_empty() && request.action == Action::Restart;
     let services = if named.is_empty() && !only_running {
         let services = record.info().into_iter().flat_map(|info| info.services());
         services
-            .filter(|app| !app.daemon_scope_user && !waits_for_a_bus(app, request.action))
+            .filter(|app| !app.daemon_scope_user)
             .map(|app| app.name.clone())
             .collect()
     } else {
@@ -162,14 +164,10 @@ fn task(record: &SnapRecord, named: Vec<String>, request: &ControlRequest) -> Pl
         "snap": snap,
         "action": request.action,
         "services": services,
+        "named": is_named,
         "enable": request.enable,
         "disable": request.disable,
         "reload": request.reload,
     });
     PlannedTask::new(kinds::SERVICE_CONTROL, summary, params)
-}
-
-/// Nothing here can wake it, and with its snap it is not started: somebody names it.
-fn waits_for_a_bus(app: &AppInfo, action: Action) -> bool {
-    action == Action::Start && is_activated(app) && !is_served(app)
 }

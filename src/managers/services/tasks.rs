@@ -1,8 +1,7 @@
 //! The task kinds of services.
 
-use super::activation::{is_activated, is_served};
 use super::plan::{Action, ControlParams};
-use super::{Services, startable, view};
+use super::{Services, startable};
 use crate::domain::{SnapName, SnapRecord, kinds, sort};
 use crate::engine::{Outcome, Probe, Registry, TaskContext, TaskError, TaskKind};
 use crate::store::{StoreError, Tx};
@@ -69,21 +68,6 @@ impl TaskKind for StartServices {
                 disabled.push(app.name.clone());
             } else {
                 wanted.push(app.name.clone());
-            }
-        }
-        if let Some(info) = record.info() {
-            for app in info.services().filter(|app| is_activated(app) && !is_served(app)) {
-                let names = app.activates_on.iter();
-                let names: Vec<&str> = names
-                    .map(|slot| view::bus_name(info, slot).unwrap_or(slot))
-                    .collect();
-                task.info(format!(
-                    "service {:?} waits for the bus name {}, which nobody serves here: start it with `pinion start {}.{}`",
-                    app.name,
-                    names.join(" or "),
-                    record.name,
-                    app.name
-                ));
             }
         }
         self.0.write_launch(&task.world(), &record.name)?;
@@ -214,7 +198,11 @@ impl TaskKind for ServiceControl {
         match params.action {
             Action::Start => {
                 services.write_launch(&task.world(), snap)?;
-                services.wait_for(services.start(snap, &names))?;
+                if params.named {
+                    services.wait_for(services.start_named(snap, &names))?;
+                } else {
+                    services.wait_for(services.start(snap, &names))?;
+                }
             }
             Action::Stop => services.wait_for(services.stop(snap, &names))?,
             Action::Restart if params.reload => services.wait_for(services.reload(snap, &names))?,

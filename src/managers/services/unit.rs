@@ -4,13 +4,15 @@
 mod begin;
 mod end;
 
-use super::activation::{Armed, is_served};
+use super::activation::{Armed, is_activated};
 use super::board::{Activity, StatusBoard};
+use super::dbus;
 use super::logs::LogWriter;
 use super::ready::{NotifySocket, Word};
 use super::restart::{Attempts, Outcome, is_restarted};
 use crate::domain::snap::{AppInfo, Daemon};
 use crate::domain::{Dirs, Fault, SnapName, names};
+use crate::drivers::bus;
 use crate::drivers::cgroup::Tree;
 use crate::drivers::process::{self, End, Service};
 use crate::store::Store;
@@ -371,7 +373,7 @@ impl Unit {
                 // It runs as it is; only its activators may be missing.
                 let armed = match how {
                     How::Now => Ok(()),
-                    How::WithSnap | How::WithAgent => self.arm(&app),
+                    How::WithSnap | How::WithAgent => self.arm(&app).await,
                 };
                 match (&mut running.starting, armed) {
                     (_, Err(fault)) => answer(reply, Err(fault)),
@@ -531,8 +533,8 @@ impl Unit {
     }
 
     /// Its activators begin their work, if it has any and they do not work yet.
-    fn arm(&mut self, app: &Arc<AppInfo>) -> Result<(), Fault> {
-        if !is_served(app) || self.armed.is_some() {
+    async fn arm(&mut self, app: &Arc<AppInfo>) -> Result<(), Fault> {
+        if !is_activated(app) || self.armed.is_some() {
             return Ok(());
         }
         let world = self.around.store.world();
@@ -541,7 +543,11 @@ impl Unit {
             Some(revision) => Armed::open(&self.around.dirs, &self.snap, revision, app),
             None => Err(String::from("the snap is not installed")),
         };
-        match opened {
+        let named = dbus::arm(&self.around, &self.snap, app);
+        if named == Ok(true) {
+            bus::reload(&self.around.dirs.bus()).await;
+        }
+        match named.and(opened) {
             Ok(armed) => {
                 self.armed = Some(armed);
                 self.around.board.armed(&self.snap, &app.name, true);
@@ -556,7 +562,9 @@ impl Unit {
     }
 
     fn disarm(&mut self) {
-        self.armed = None;
+        if self.armed.take().is_some() {
+            dbus::disarm(&self.around.dirs, &self.snap, &self.app);
+        }
         self.around.board.armed(&self.snap, &self.app.name, false);
     }
 

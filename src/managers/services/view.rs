@@ -2,6 +2,7 @@
 
 use super::Services;
 use super::board::{Activity, Live};
+use super::dbus;
 use crate::domain::snap::{AppInfo, Daemon};
 use crate::domain::{ErrorKind, Fault, SnapInfo, SnapName, SnapRecord};
 use std::collections::BTreeSet;
@@ -61,7 +62,7 @@ pub struct AppView {
     pub activators: Vec<Activator>,
 }
 
-/// What starts a service, as far as it can be started here: nothing serves bus names.
+/// What starts a service.
 fn activators(info: &SnapInfo, app: &AppInfo, live: Option<&Live>, enabled: bool) -> Vec<Activator> {
     let served = |name: &str, kind| Activator {
         name: name.to_owned(),
@@ -71,18 +72,11 @@ fn activators(info: &SnapInfo, app: &AppInfo, live: Option<&Live>, enabled: bool
     };
     let sockets = app.sockets.keys().map(|name| served(name, "socket"));
     let timer = app.timer.iter().map(|_| served(&app.name, "timer"));
-    let buses = app.activates_on.iter().map(|slot| Activator {
-        name: bus_name(info, slot).unwrap_or(slot).to_owned(),
-        kind: "dbus",
-        active: false,
-        enabled: false,
-    });
+    let buses = app
+        .activates_on
+        .iter()
+        .map(|slot| served(dbus::name_of(info, slot).unwrap_or(slot), "dbus"));
     timer.chain(sockets).chain(buses).collect()
-}
-
-/// The bus name of a slot.
-pub(super) fn bus_name<'a>(info: &'a SnapInfo, slot: &str) -> Option<&'a str> {
-    info.slots.get(slot)?.attrs.get("name")?.as_str()
 }
 
 impl Services {

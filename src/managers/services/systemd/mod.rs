@@ -6,15 +6,16 @@ mod tests;
 mod texts;
 mod watch;
 
-use super::activation::is_served;
+use super::activation::is_activated;
 use super::backend::{Backend, Done};
 use super::board::Activity;
+use super::dbus;
 use super::logs::{LogItem, LogLine, LogStream};
 use super::unit::{How, Leave, Surroundings};
 use crate::domain::snap::{AppInfo, Daemon};
 use crate::domain::{Dirs, Fault, Finding, SnapName, SnapRecord, names};
 use crate::drivers::journal::Journal;
-use crate::drivers::{fs, random, units};
+use crate::drivers::{bus, fs, random, units};
 use crate::store::World;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
@@ -58,6 +59,14 @@ impl Systemd {
             .all(|link| folder.join(link).symlink_metadata().is_ok())
     }
 
+    /// Lets the bus start a service; says whether it does.
+    async fn arm(&self, snap: &SnapName, app: &AppInfo) -> Result<bool, Fault> {
+        if dbus::arm(&self.around, snap, app).map_err(Fault::internal)? {
+            bus::reload(&self.around.dirs.bus()).await;
+        }
+        Ok(!app.activates_on.is_empty())
+    }
+
     /// Runs `systemctl` away from the main thread.
     async fn act(words: Vec<String>, limit: Duration) -> Result<(), Fault> {
         let acted = tokio::task::spawn_blocking(move || {
@@ -79,12 +88,18 @@ fn milliseconds(limit: Option<u64>, otherwise: u64) -> Duration {
     Duration::from_millis(limit.unwrap_or(otherwise)) + units::PATIENCE
 }
 
-/// The links that start a service, or what activates it, with the machine, below the folder of units.
-fn links(snap: &SnapName, app: &AppInfo) -> Vec<PathBuf> {
+/// The units that start a service, or what activates it, with the machine; none where only the bus starts it.
+fn enabling(snap: &SnapName, app: &AppInfo) -> Vec<String> {
     let mut units = activator_names(snap, app);
-    if units.is_empty() {
+    if !is_activated(app) {
         units.push(service_name(snap, &app.name));
     }
+    units
+}
+
+/// The links that start a service, or what activates it, with the machine, below the folder of units.
+fn links(snap: &SnapName, app: &AppInfo) -> Vec<PathBuf> {
+    let units = enabling(snap, app);
     let link = |unit: String| {
         let target = match unit.rsplit('.').next() {
             Some("socket") => "sockets.target.wants",
@@ -299,7 +314,10 @@ impl Backend for Systemd {
     fn start(&self, snap: &SnapName, app: &AppInfo, how: How) -> Done<'_> {
         let (snap, app) = (snap.clone(), app.clone());
         Box::pin(async move {
-            let waits = how != How::Now && is_served(&app);
+            let waits = how != How::Now && is_activated(&app);
+            if waits && self.arm(&snap, &app).await? {
+                self.around.board.armed(&snap, &app.name, true);
+            }
             // It is systemd's to start it with the machine, and the agent's start is no reason to.
             if how == How::WithAgent && self.is_enabled(&snap, &app) {
                 return Ok(());
@@ -321,7 +339,11 @@ impl Backend for Systemd {
                     .note(&snap, &app.name, Activity::Starting, None, None);
             }
             let limit = milliseconds(app.start_timeout, 90_000);
-            let started = Self::act(words("start", units), limit).await;
+            let started = if units.is_empty() {
+                Ok(())
+            } else {
+                Self::act(words("start", units), limit).await
+            };
             let (activity, reason) = match (&started, app.daemon) {
                 (Err(fault), _) => (Activity::Failed, Some(fault.message.as_str())),
                 (Ok(()), Some(Daemon::Oneshot)) if app.stop_command.is_some() => (Activity::Exited, None),
@@ -362,6 +384,7 @@ impl Backend for Systemd {
                 Self::act(words("stop", units), milliseconds(app.stop_timeout, 30_000)).await?;
             }
             if leave == Leave::Nothing {
+                dbus::disarm(&self.around.dirs, &snap, &app);
                 self.around.board.armed(&snap, &app.name, false);
             }
             self.show(&snap, &app, Activity::Inactive, None).await;
@@ -376,9 +399,9 @@ impl Backend for Systemd {
     }
 
     fn set_enabled(&self, snap: &SnapName, app: &AppInfo, enabled: bool) -> Done<'_> {
-        let mut units = activator_names(snap, app);
+        let units = enabling(snap, app);
         if units.is_empty() {
-            units.push(service_name(snap, &app.name));
+            return Box::pin(async { Ok(()) });
         }
         let action = if enabled { "enable" } else { "disable" };
         // The units were read already: linking them asks for no other reload.
@@ -442,7 +465,9 @@ impl Backend for Systemd {
 
     fn withdraw(&self, snap: &SnapName) -> Result<(), Fault> {
         let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        take_away(&self.around.dirs.units(), snap).map_err(Fault::internal)
+        dbus::disarm_all(&self.around.dirs, snap)
+            .and_then(|()| take_away(&self.around.dirs.units(), snap))
+            .map_err(Fault::internal)
     }
 
     fn forget(&self, snap: &SnapName) -> Result<(), Fault> {

@@ -6,7 +6,7 @@ use crate::domain::snap::{AppInfo, Daemon};
 use crate::domain::{Fault, names};
 use crate::drivers::process::{self, End, Job, Service};
 use crate::drivers::{bus, process::Family};
-use crate::managers::services::activation::is_served;
+use crate::managers::services::activation::is_activated;
 use crate::managers::services::board::Activity;
 use crate::managers::services::ready::NotifySocket;
 use crate::managers::services::restart::{Attempts, Outcome};
@@ -24,13 +24,13 @@ impl Unit {
     /// Starts it because somebody asked; one that is activated only begins to wait.
     pub(super) async fn begin(&mut self, app: Arc<AppInfo>, how: How, reply: Reply) -> State {
         self.attempts = Attempts::default();
-        let waits = how != How::Now && is_served(&app);
+        let waits = how != How::Now && is_activated(&app);
         self.app = app;
         if !waits {
             return self.start(vec![reply], how == How::WithAgent).await;
         }
         let app = Arc::clone(&self.app);
-        let armed = self.arm(&app);
+        let armed = self.arm(&app).await;
         self.note(Activity::Inactive, None);
         answer(reply, armed);
         State::Down
