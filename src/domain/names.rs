@@ -163,6 +163,18 @@ pub fn app_command(snap: &str, app: &str) -> String {
     }
 }
 
+/// A well-known name of the message bus: two or more parts, none of which begins with a digit (the D-Bus
+/// specification, "Valid Names").
+pub fn is_bus_name(text: &str) -> bool {
+    let part = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '-')
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    };
+    text.len() <= 255 && text.contains('.') && text.split('.').all(part)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

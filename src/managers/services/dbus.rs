@@ -3,7 +3,7 @@
 
 use super::unit::Surroundings;
 use crate::domain::snap::AppInfo;
-use crate::domain::{Dirs, Finding, SnapInfo, SnapName, SnapRecord};
+use crate::domain::{Dirs, Finding, SnapInfo, SnapName, SnapRecord, names};
 use crate::drivers::{fs, units};
 use crate::store::World;
 use std::collections::BTreeMap;
@@ -15,9 +15,11 @@ const OWNER: &str = "X-Pinion=";
 
 const STRAY: &str = "belongs to no enabled service";
 
-/// The bus name of a slot.
+/// The bus name of a slot; nothing when it is none. It becomes a part of a path and of the bus's own files, and what an
+/// interface refuses still stands in the snap's description.
 pub fn name_of<'a>(info: &'a SnapInfo, slot: &str) -> Option<&'a str> {
-    info.slots.get(slot)?.attrs.get("name")?.as_str()
+    let name = info.slots.get(slot)?.attrs.get("name")?.as_str()?;
+    names::is_bus_name(name).then_some(name)
 }
 
 /// The names that start a service.

@@ -3,7 +3,7 @@
 
 use super::matcher::{Piece, fits};
 use super::{APP, DECLARED, GADGET_OR_CORE, Interface, Pair, Rule, SlotTypes, plain, values};
-use crate::domain::names::is_interface_word;
+use crate::domain::names::{self, is_interface_word};
 use crate::domain::snap::{EndInfo, SnapType};
 
 pub(super) const POSIX_MQ: Interface = plain("posix-mq", "one POSIX message queue")
@@ -105,13 +105,7 @@ fn check_bus(end: &mut EndInfo, side: &str) -> Result<(), String> {
         ));
     }
     let name = values::text(end, side, "name")?;
-    let parts: Vec<&str> = name.split('.').collect();
-    let good = parts.len() >= 2
-        && name.len() <= 255
-        && parts
-            .iter()
-            .all(|part| fits(part, &[Piece::Name]) && !part.starts_with(|c: char| c.is_ascii_digit()));
-    if good {
+    if names::is_bus_name(name) {
         return Ok(());
     }
     Err(format!("dbus \"name\" is not a bus name: {name:?}"))

@@ -43,6 +43,30 @@ fn names_of_a_service() {
 }
 
 #[test]
+fn a_name_that_is_none_is_written_nowhere() {
+    let long = format!("org.{}", "x".repeat(252));
+    for name in [
+        "../../../../etc/systemd/system/evil",
+        "org/example",
+        "org.example.\"/><allow own=\"org.example.Other",
+        "org.example\nExec=/bin/sh",
+        "org..example",
+        "example",
+        ".org.example",
+        "org.1st",
+        "",
+        long.as_str(),
+    ] {
+        let mut info = info();
+        info.slots.insert(String::from("one"), slot(name, "system"));
+        assert_eq!(name_of(&info, "one"), None, "{name:?}");
+        let app = &info.apps["svc"];
+        assert_eq!(activating(&info, app).count(), 0, "{name:?}");
+        assert_eq!(owned(&info, app), ["org.example.Two"], "{name:?}");
+    }
+}
+
+#[test]
 fn texts_with_and_without_systemd() {
     let (dirs, info) = (Dirs::new("/"), info());
     let text = |user, has_systemd| {

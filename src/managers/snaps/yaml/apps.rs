@@ -2,7 +2,7 @@
 
 use super::raw::{RawApp, RawHook};
 use super::{SnapYamlError, words};
-use crate::domain::names::is_app_name;
+use crate::domain::names::{self, is_app_name};
 use crate::domain::snap::{AppInfo, Daemon, HookInfo, RestartCondition, SocketInfo};
 use crate::domain::{Schedule, sort};
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,7 +91,7 @@ pub(super) fn app(snap: &str, name: &str, raw: RawApp) -> Result<AppInfo, SnapYa
     if raw
         .bus_name
         .as_deref()
-        .is_some_and(|bus| !words::is_bus_name(bus))
+        .is_some_and(|bus| !names::is_bus_name(bus))
     {
         return Err(wrong(
             name,

@@ -91,18 +91,6 @@ pub(super) fn duration_ms(text: &str) -> Option<i64> {
     Some(if negative { -whole } else { whole })
 }
 
-/// A well-known name of the message bus: two or more parts, none of which begins with a digit (the D-Bus
-/// specification, "Valid Names").
-pub(super) fn is_bus_name(text: &str) -> bool {
-    let part = |part: &str| {
-        part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '-')
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-    };
-    text.len() <= 255 && text.contains('.') && text.split('.').all(part)
-}
-
 /// Where a service's socket may listen: below its own folders, an abstract name of its own, or a port.
 pub(super) fn is_listen_stream(text: &str, snap: &str) -> bool {
     if let Some(rest) = text.strip_prefix('@') {
