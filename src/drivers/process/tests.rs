@@ -59,7 +59,14 @@ fn children_end_with_it_even_in_a_session_of_their_own() {
 fn a_run_is_not_taken_for_another_whose_number_begins_like_its_own() {
     let start = |mark: &str| {
         let mut command = Command::new("/bin/sleep");
-        command.arg("1000").env(MARK, mark).spawn().expect("it starts")
+        let child = command.arg("1000").env(MARK, mark).spawn().expect("it starts");
+        // Its environment shows a moment after it was started.
+        let path = format!("/proc/{}/environ", child.id());
+        let until = Instant::now() + Duration::from_secs(10);
+        while std::fs::read(&path).is_ok_and(|text| text.is_empty()) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child
     };
     let mut children = [
         start("counter|snap.one.app|5.1|"),
