@@ -164,6 +164,10 @@ fn what_was_disabled_stays_so_over_a_restart_and_what_waits_waits_again() {
     assert_eq!(app(&daemon, "shy").get("enabled"), None);
     let timer = json!([{"Name": "timed", "Type": "timer", "Active": true, "Enabled": true}]);
     assert_eq!(app(&daemon, "timed")["activators"], timer);
+    // What is stopped in the moment of its start has left nothing yet.
+    eventually("both have run once", || {
+        left(&daemon, "on").lines().count() == 1 && left(&daemon, "off").lines().count() == 1
+    });
     order(
         &daemon,
         json!({"action": "stop", "names": ["test-app.off"], "disable": true}),
