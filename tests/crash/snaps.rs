@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Files by path: content, and whether it is a program.
-type Files<'a> = &'a [(&'a str, &'a str, bool)];
+pub type Files<'a> = &'a [(&'a str, &'a str, bool)];
 
 const HOOK: &str = "#!/bin/sh\nexit 0\n";
 
@@ -58,7 +58,7 @@ apps:
 }
 
 /// Packs a folder into a snap file.
-fn pack(dir: &Path, name: &str, files: Files<'_>) -> PathBuf {
+pub fn pack(dir: &Path, name: &str, files: Files<'_>) -> PathBuf {
     let tree = dir.join(format!("{name}.tree"));
     for (path, content, program) in files {
         let path = tree.join(path);
