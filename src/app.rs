@@ -9,8 +9,8 @@ mod report;
 use crate::access::Policy;
 use crate::api::{server, v2};
 use crate::config::settings::{self, Settings, SettingsError};
-use crate::domain::Dirs;
 use crate::domain::requester::Transport;
+use crate::domain::{Dirs, work};
 use crate::drivers::clock::Clock;
 use crate::drivers::fs::{self, FileError, Named};
 use crate::drivers::sockets::{self, SocketError};
@@ -159,7 +159,7 @@ async fn run(options: &Options) -> Result<(), StartError> {
     // From now on the agent answers for itself.
     fs::remove_file(&dirs.maintenance())?;
     house.engine.resume().await?;
-    let engine = tokio::spawn(Arc::clone(&house.engine).run());
+    let engine = work::spawn(Box::pin(Arc::clone(&house.engine).run()));
     house.seed().await;
 
     let serving = server::serve(
@@ -172,9 +172,9 @@ async fn run(options: &Options) -> Result<(), StartError> {
     let board = house.board_name();
     eprintln!("pinion: ready socket={} listen= board={board}", main.display());
     notify(sd_notify::NotifyState::Ready);
-    let heart = tokio::spawn(heartbeat(Arc::clone(&house.engine)));
-    let backups = tokio::spawn(keep_backups(Arc::clone(&house.engine)));
-    let devices = tokio::spawn(follow_devices(Arc::clone(&house.managers.hardware)));
+    let heart = work::spawn(Box::pin(heartbeat(Arc::clone(&house.engine))));
+    let backups = work::spawn(Box::pin(keep_backups(Arc::clone(&house.engine))));
+    let devices = work::spawn(Box::pin(follow_devices(Arc::clone(&house.managers.hardware))));
 
     end_asked.await;
     log::info!("ending");
@@ -253,7 +253,7 @@ async fn follow_devices(hardware: Arc<Hardware>) {
 }
 
 async fn back_up(store: Arc<Store>) {
-    match tokio::task::spawn_blocking(move || store.backup()).await {
+    match work::blocking(move || store.backup()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => log::warn!("{error}"),
         Err(error) => log::error!("the backup ended early: {error}"),

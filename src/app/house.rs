@@ -2,7 +2,7 @@
 
 use super::StartError;
 use crate::config::settings::Settings;
-use crate::domain::{ConnRef, Dirs, Finding, Plan, PlannedTask, kinds};
+use crate::domain::{ConnRef, Dirs, Finding, Plan, PlannedTask, kinds, work};
 use crate::drivers::clock::Clock;
 use crate::drivers::mount::Mounts;
 use crate::engine::{Engine, History, Outcome, Probe, Registry, TaskContext, TaskError, TaskKind};
@@ -122,8 +122,11 @@ impl House {
 
     /// Makes the system equal to the store; after `patience` the start goes on and this ends by itself.
     pub async fn reconcile(&self, restored: bool, patience: Duration) {
-        let work = reconcile::reconcile(Arc::clone(&self.managers), self.store.world(), restored);
-        if tokio::time::timeout(patience, tokio::spawn(work)).await.is_err() {
+        let all = reconcile::reconcile(Arc::clone(&self.managers), self.store.world(), restored);
+        if tokio::time::timeout(patience, work::spawn(Box::pin(all)))
+            .await
+            .is_err()
+        {
             log::warn!("the system is still being made equal to the state; the agent answers meanwhile");
         }
     }
@@ -150,7 +153,7 @@ impl House {
         self.managers.services.shutdown().await;
         let snaps = Arc::clone(&self.managers.snaps);
         // A thread that panics has logged it.
-        let _ = tokio::task::spawn_blocking(move || snaps.leave()).await;
+        let _ = work::blocking(move || snaps.leave()).await;
         self.managers.hardware.release_all();
         self.store.close();
     }

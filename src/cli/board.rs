@@ -3,6 +3,7 @@
 use super::terminal::{Ink, Style};
 use crate::client::types::{Hardware, Led, Line};
 use crate::client::{ClientError, Events};
+use crate::domain::json;
 use serde_json::Value;
 
 /// What the pins of the 40-pin header are that are no lines (the layout that Raspberry Pi boards and their kin share).
@@ -57,7 +58,7 @@ impl Board {
         });
         let state = state
             .ok_or_else(|| ClientError::Answer(String::from("the stream does not begin with the state")))?;
-        serde_json::from_value(state)
+        json::record(state)
             .map(Self::new)
             .map_err(|error| ClientError::Answer(error.to_string()))
     }
@@ -72,9 +73,7 @@ impl Board {
             let led = self.hardware.leds.iter_mut().find(|led| led.name == name)?;
             led.brightness = u32::try_from(value).ok();
             led.trigger = text("trigger").map(str::to_owned);
-            led.plug = data
-                .get("plug")
-                .and_then(|end| serde_json::from_value(end.clone()).ok());
+            led.plug = data.get("plug").and_then(|end| json::record(end.clone()).ok());
             return Some(Moved {
                 name: name.to_owned(),
                 value,
@@ -87,10 +86,7 @@ impl Board {
         let moved = level.is_some() && line.value != level;
         if event.get("type").and_then(Value::as_str) == Some("hardware.line") {
             // All that a line has become: what is absent is no more.
-            let end = |key: &str| {
-                data.get(key)
-                    .and_then(|end| serde_json::from_value(end.clone()).ok())
-            };
+            let end = |key: &str| data.get(key).and_then(|end| json::record(end.clone()).ok());
             line.direction = text("direction").map(str::to_owned).or(line.direction.take());
             line.consumer = text("consumer").map(str::to_owned);
             (line.plug, line.slot) = (end("plug"), end("slot"));

@@ -22,6 +22,7 @@ pub mod schedule;
 pub mod snap;
 pub mod sort;
 pub mod status;
+pub mod work;
 
 pub use attrs::Attrs;
 pub use change::{Change, Plan, PlannedTask, Progress, Task};

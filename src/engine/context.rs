@@ -3,7 +3,7 @@
 use super::kind::TaskError;
 use super::order;
 use crate::domain::change::LOG_LINES;
-use crate::domain::{Change, ChangeId, PlannedTask, Progress, Task, TaskId, Timestamp};
+use crate::domain::{Change, ChangeId, PlannedTask, Progress, Task, TaskId, Timestamp, json};
 use crate::store::{Store, StoreError, Tx, World};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -116,7 +116,7 @@ impl TaskContext {
 
     /// What the plan gave the task.
     pub fn params<T: DeserializeOwned>(&self) -> Result<T, TaskError> {
-        serde_json::from_value(self.task.params.clone())
+        json::record(self.task.params.clone())
             .map_err(|error| TaskError::new(format!("the task's parameters are unreadable: {error}")))
     }
 
@@ -215,7 +215,7 @@ impl TaskContext {
     pub fn memory<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         let change = self.change()?;
         let value = change.task(self.task.id)?.memory.get(key)?;
-        serde_json::from_value(value.clone()).ok()
+        json::record(value.clone()).ok()
     }
 
     /// Commits a mutation of the store together with the task's next status: record and status never disagree. If

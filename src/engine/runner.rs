@@ -4,7 +4,7 @@ use super::context::{Leavings, append_log, commit_injected, log_line};
 use super::kind::{Outcome, TaskError, TaskKind};
 use super::{AbortSignal, Engine, TaskContext, fault, order, prune_before, settle};
 use crate::domain::status::{Step, TaskStatus};
-use crate::domain::{Change, ChangeId, Task, TaskId};
+use crate::domain::{Change, ChangeId, Task, TaskId, work};
 use crate::store::{StoreError, Tx};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
@@ -93,7 +93,7 @@ impl Engine {
                 continue;
             }
             let engine = self.clone();
-            tokio::spawn(async move { engine.run_task(change, task).await });
+            work::spawn(Box::pin(async move { engine.run_task(change, task).await }));
         }
     }
 
@@ -202,7 +202,7 @@ impl Engine {
             return;
         };
         let context = Arc::clone(context);
-        let looked = tokio::task::spawn_blocking(move || {
+        let looked = work::blocking(move || {
             fault::note_probe(
                 kind.kind(),
                 context.task_id(),
@@ -229,7 +229,7 @@ impl Engine {
         let result = match kind {
             Some(kind) => {
                 let context = context.clone();
-                let run = tokio::task::spawn_blocking(move || call(kind.as_ref(), &context, going)).await;
+                let run = work::blocking(move || call(kind.as_ref(), &context, going)).await;
                 run.unwrap_or_else(|_| Err(TaskError::new("the task was cut off")))
             }
             None => Err(TaskError(unknown)),
@@ -410,7 +410,7 @@ impl Engine {
                     Arc::default(),
                     self.progress.clone(),
                 );
-                tokio::task::spawn_blocking(move || kind.cleanup(&context));
+                work::blocking(move || kind.cleanup(&context));
             }
         }
     }

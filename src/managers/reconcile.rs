@@ -3,7 +3,7 @@
 use super::Managers;
 use super::services;
 use super::snaps::Snaps;
-use crate::domain::{Dirs, Finding};
+use crate::domain::{Dirs, Finding, work};
 use crate::store::World;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// `restored` from a backup, what it does not know is kept: it may be newer than the backup.
 pub async fn reconcile(managers: Arc<Managers>, world: Arc<World>, restored: bool) {
     let (snaps, seen) = (Arc::clone(&managers.snaps), Arc::clone(&world));
-    let disk = tokio::task::spawn_blocking(move || mend_disk(&snaps, &seen, restored));
+    let disk = work::blocking(move || mend_disk(&snaps, &seen, restored));
     if let Err(error) = disk.await {
         log::error!("the snaps could not be looked at: {error}");
     }

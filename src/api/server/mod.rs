@@ -8,6 +8,7 @@ mod seats;
 use crate::access::{Peer, Policy, Process};
 use crate::api::v2::V2;
 use crate::domain::requester::Transport;
+use crate::domain::work;
 use crate::managers::Managers;
 use nix::errno::Errno;
 use nix::sys::socket::{getsockopt, sockopt};
@@ -83,7 +84,12 @@ async fn accept(
                 let peer = peer(&stream, transport);
                 // Without a seat the stream is dropped here, which closes it.
                 if let Some(seat) = seats.take(client(&peer)) {
-                    tokio::spawn(connection::attend(stream, Arc::new(peer), dialect.clone(), seat));
+                    work::spawn(Box::pin(connection::attend(
+                        stream,
+                        Arc::new(peer),
+                        dialect.clone(),
+                        seat,
+                    )));
                 } else {
                     log::debug!("a connection of {:?} was refused: all are busy", peer.uid);
                 }

@@ -2,7 +2,7 @@
 
 use super::query::Query;
 use crate::access::{Peer, Policy};
-use crate::domain::{ErrorKind, Fault, Requester};
+use crate::domain::{ErrorKind, Fault, Requester, json};
 use crate::managers::Managers;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
@@ -180,7 +180,7 @@ fn from_object<T: DeserializeOwned>(value: Value) -> Result<T, Fault> {
             folded.insert(lower, value);
         }
     }
-    serde_json::from_value(Value::Object(folded)).map_err(|error| undecodable(&error.to_string()))
+    json::record(Value::Object(folded)).map_err(|error| undecodable(&error.to_string()))
 }
 
 fn undecodable(why: &str) -> Fault {

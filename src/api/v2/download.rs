@@ -1,7 +1,7 @@
 //! Files as bodies: streamed, never whole in memory, with ranges.
 
 use super::Reply;
-use crate::domain::{ErrorKind, Fault};
+use crate::domain::{ErrorKind, Fault, work};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -107,10 +107,8 @@ fn pieces(
     })
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(io::Error::other)?
+async fn blocking<T: Send + 'static>(read: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    work::blocking(read).await.map_err(io::Error::other)?
 }
 
 #[cfg(test)]

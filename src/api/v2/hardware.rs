@@ -3,7 +3,7 @@
 
 use super::{Call, Reply, stream};
 use crate::domain::hardware::{Direction, OnRelease};
-use crate::domain::{ErrorKind, Fault, PlugRef, Requester, SlotRef};
+use crate::domain::{ErrorKind, Fault, PlugRef, Requester, SlotRef, work};
 use crate::managers::hardware::{
     BoardView, ChipView, Hardware, HardwareView, Header, LedConfig, LedView, LineConfig, LineView, Unverified,
 };
@@ -440,9 +440,9 @@ where
 {
     let hardware = Arc::clone(&call.managers.hardware);
     let (name, who) = (call.param("name").to_owned(), call.who.clone());
-    let work = tokio::task::spawn_blocking(move || act(&hardware, &name, &who));
+    let acting = work::blocking(move || act(&hardware, &name, &who));
     async move {
-        let ended = work
+        let ended = acting
             .await
             .map_err(|_| Fault::internal("the agent failed while it kept this; its journal has the reason"));
         ended?

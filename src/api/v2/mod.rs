@@ -196,11 +196,13 @@ async fn perform(verb: &Verb, method: &Method, call: Call) -> Reply {
     } else {
         tokio::spawn(work).await.map_err(|_| ())
     };
-    ended.unwrap_or_else(|()| {
-        Reply::Error(Fault::internal(
-            "the agent failed while it answered this; its journal has the reason",
-        ))
-    })
+    ended
+        .unwrap_or_else(|()| {
+            Err(Fault::internal(
+                "the agent failed while it answered this; its journal has the reason",
+            ))
+        })
+        .unwrap_or_else(Reply::Error)
 }
 
 #[cfg(test)]

@@ -9,11 +9,12 @@ use super::{
 use crate::access::Access::{
     self, Authenticated, AuthenticatedOrSnap, Open, OpenOrPlug, OpenOrSnap, Root, SnapOnly,
 };
+use crate::domain::Fault;
 use axum::http::Method;
 use futures_util::future::BoxFuture;
 
 /// What answers a verb of a route.
-pub type Handler = fn(Call) -> BoxFuture<'static, Reply>;
+pub type Handler = fn(Call) -> BoxFuture<'static, Result<Reply, Fault>>;
 
 /// One verb of a route.
 #[derive(Clone, Copy)]
@@ -73,7 +74,7 @@ const fn route(path: &'static str) -> Route {
 /// Makes a [`Handler`] of an `async fn(Call) -> Result<Reply, Fault>`.
 macro_rules! handler {
     ($function:path) => {
-        |call| Box::pin(async move { $function(call).await.unwrap_or_else(Reply::Error) })
+        |call| Box::pin($function(call))
     };
 }
 

@@ -142,7 +142,7 @@ async fn an_async_reply_has_a_null_result_and_a_change() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_panic_is_an_error_of_ours() {
-    fn falls(_: Call) -> futures_util::future::BoxFuture<'static, Reply> {
+    fn falls(_: Call) -> futures_util::future::BoxFuture<'static, Result<Reply, Fault>> {
         Box::pin(async { panic!("on purpose") })
     }
     let house = house();

@@ -3,13 +3,12 @@
 use super::multipart::{BadForm, Event, Form};
 use super::query::is_true;
 use super::{Call, call};
-use crate::domain::{ErrorKind, Fault};
+use crate::domain::{ErrorKind, Fault, work, work::Blocking};
 use crate::managers::snaps::{Upload, Uploads};
 use axum::body::Bytes;
 use axum::http::header;
 use http_body_util::BodyExt;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 /// The most bytes of all text fields together (contract: v2, Sideload).
 const TEXT_LIMIT: usize = 1 << 20;
@@ -155,13 +154,13 @@ enum Piece {
 /// A file that is written by a thread of its own, so that a slow disk holds up nobody but its client.
 struct Sink {
     pieces: mpsc::Sender<Piece>,
-    thread: JoinHandle<Result<Upload, Fault>>,
+    thread: Blocking<Result<Upload, Fault>>,
 }
 
 impl Sink {
     fn open(uploads: Uploads, name: String) -> Self {
         let (pieces, mut inbox) = mpsc::channel(PIECES);
-        let thread = tokio::task::spawn_blocking(move || {
+        let thread = work::blocking(move || {
             let mut writer = uploads.begin()?;
             loop {
                 match inbox.blocking_recv() {
@@ -201,9 +200,9 @@ impl Sink {
 
 /// Does what blocks on a thread for such work.
 pub async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+    write: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
-    tokio::task::spawn_blocking(work)
+    work::blocking(write)
         .await
         .unwrap_or_else(|error| Err(Fault::internal(error.to_string())))
 }

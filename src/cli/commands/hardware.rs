@@ -10,7 +10,7 @@ use crate::cli::terminal::{self, Style};
 use crate::cli::time;
 use crate::client::escaped;
 use crate::client::types::{End, Hardware, Led, Line};
-use crate::domain::sort;
+use crate::domain::{json, sort};
 use serde_json::{Value, json};
 
 const HARDWARE: &str = "/v2/hardware";
@@ -277,7 +277,7 @@ pub fn event_text(event: &Value) -> String {
             (_, Value::Null) | ("time" | "monotonic-ns", _) => {}
             ("line" | "led", Value::String(name)) => first.insert(0, name.clone()),
             ("value" | "brightness", value) => first.push(value.to_string()),
-            ("plug" | "slot", end) => match serde_json::from_value::<End>(end.clone()) {
+            ("plug" | "slot", end) => match json::record::<End>(end.clone()) {
                 Ok(end) => rest.push(format!("{key}={end}")),
                 Err(_) => rest.push(format!("{key}={end}")),
             },

@@ -3,7 +3,7 @@
 mod notices;
 
 use crate::domain::record::Warning;
-use crate::domain::{Change, ChangeId, ErrorKind, Fault, Plan, Timestamp, sort};
+use crate::domain::{Change, ChangeId, ErrorKind, Fault, Plan, Timestamp, sort, work};
 use crate::engine::Engine;
 use crate::store::{Store, StoreError};
 use std::sync::Arc;
@@ -122,7 +122,7 @@ impl Changes {
             return Err(missing());
         }
         let store = Arc::clone(&self.store);
-        tokio::task::spawn_blocking(move || store.change(id))
+        work::blocking(move || store.change(id))
             .await
             .map_err(|error| Fault::internal(error.to_string()))?
             .map_err(unreadable)?
@@ -135,7 +135,7 @@ impl Changes {
             return Ok(Vec::new());
         }
         let store = Arc::clone(&self.store);
-        tokio::task::spawn_blocking(move || store.history(limit))
+        work::blocking(move || store.history(limit))
             .await
             .map_err(|error| Fault::internal(error.to_string()))?
             .map_err(unreadable)

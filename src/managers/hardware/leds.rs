@@ -5,7 +5,7 @@ use super::catalogue::{LedPlace, NamedLed};
 use super::lines::store_fault;
 use super::{Hardware, LedView, Scope, State, Timer, led_fault};
 use crate::domain::record::LedSetting;
-use crate::domain::{ErrorKind, Fault, PlugRef, Requester};
+use crate::domain::{ErrorKind, Fault, PlugRef, Requester, work};
 use crate::drivers::leds::LedState;
 use crate::events::Audience;
 use serde_json::json;
@@ -327,7 +327,7 @@ impl Hardware {
             count,
             then,
         };
-        let task = self.runtime.spawn(blink(self.me.clone(), run));
+        let task = work::spawn_on(&self.runtime, Box::pin(blink(self.me.clone(), run)));
         state.shows.insert(
             led.name.clone(),
             Show {

@@ -3,7 +3,7 @@
 use super::{Hardware, Hold, Holder, LineView, OWN, Scope, State, Timer, gpio_fault};
 use crate::domain::hardware::{Direction, LineAddress};
 use crate::domain::record::LineSetting;
-use crate::domain::{ErrorKind, Fault, Requester};
+use crate::domain::{ErrorKind, Fault, Requester, work};
 use crate::drivers::gpio::{Edge, EdgeSink, Request};
 use crate::events::Audience;
 use crate::store::StoreError;
@@ -65,15 +65,16 @@ impl Hardware {
         self.drive_line(&mut state, &at, value)?;
         state.turns += 1;
         let turn = state.turns;
-        let task = self.runtime.spawn({
+        let task = {
             let (me, at) = (self.me.clone(), at.clone());
-            async move {
+            let end = async move {
                 tokio::time::sleep(Duration::from_millis(milliseconds)).await;
                 if let Some(me) = me.upgrade() {
                     me.end_pulse(&at, turn, 1 - value);
                 }
-            }
-        });
+            };
+            work::spawn_on(&self.runtime, Box::pin(end))
+        };
         if let Some(hold) = state.holds.get_mut(&at) {
             hold.pulse = Some(Timer {
                 turn,

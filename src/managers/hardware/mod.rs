@@ -20,7 +20,7 @@ use crate::config::board::{self, Board, ChoiceError, Driver};
 use crate::domain::hardware::{Direction, Grant, LineAddress, Target};
 use crate::domain::record::{LedSetting, LineSetting};
 use crate::domain::requester::Transport;
-use crate::domain::{ConnRef, Dirs, ErrorKind, Fault, PlugRef, Requester, SlotRef, SnapName};
+use crate::domain::{ConnRef, Dirs, ErrorKind, Fault, PlugRef, Requester, SlotRef, SnapName, work};
 use crate::drivers::clock::Clock;
 use crate::drivers::gpio::cdev::Cdev;
 use crate::drivers::gpio::numbers::SysfsGpio;
@@ -314,7 +314,7 @@ impl Hardware {
         loop {
             nodes.changed("gpiochip").await?;
             let hardware = Arc::clone(&self);
-            tokio::task::spawn_blocking(move || hardware.refresh(&mut hardware.state())).await?;
+            work::blocking(move || hardware.refresh(&mut hardware.state())).await?;
         }
     }
 

@@ -5,7 +5,7 @@ use super::Interfaces;
 use super::plan::ConnectParams;
 use super::repository::End;
 use crate::domain::attrs::merged;
-use crate::domain::{Attrs, Change, ConnectionRecord, SnapName, kinds};
+use crate::domain::{Attrs, Change, ConnectionRecord, SnapName, json, kinds};
 use serde_json::Value;
 
 /// The name under which the task of a prepare hook keeps the attributes that the hook has set.
@@ -41,7 +41,7 @@ impl Interfaces {
         let world = self.store.world();
         let view = self.view(&world);
         let about = |task: &crate::domain::Task| {
-            let key = serde_json::from_value::<ConnectParams>(task.params.clone())
+            let key = json::record::<ConnectParams>(task.params.clone())
                 .ok()?
                 .connection;
             let (end_snap, end_name) = if is_plug {

@@ -1,6 +1,6 @@
 //! What services print: two bounded files for each service, and the lines as they come for those who follow.
 
-use crate::domain::{Dirs, Fault, SnapName, Timestamp, sort};
+use crate::domain::{Dirs, Fault, SnapName, Timestamp, sort, work};
 use crate::drivers::clock::Clock;
 use crate::drivers::fs;
 use futures_util::stream::{self, BoxStream, StreamExt};
@@ -144,7 +144,7 @@ impl Logs {
         // Before the files are read, so that nothing is missed in between.
         let coming = follow.then(|| self.followers.subscribe());
         let mut newest = sort::map(services.iter().map(|service| (service.clone(), Timestamp(0))));
-        let lines = tokio::task::spawn_blocking(move || self.tail(&services, count))
+        let lines = work::blocking(move || self.tail(&services, count))
             .await
             .map_err(|error| Fault::internal(error.to_string()))?;
         for line in &lines {

@@ -25,7 +25,7 @@ pub use view::{Activator, AppView, ServiceStatus};
 use crate::confine::{Launch, LaunchPlug};
 use crate::domain::hardware::Grant;
 use crate::domain::snap::{AppInfo, Confinement};
-use crate::domain::{Dirs, ErrorKind, Fault, PlugRef, SnapName, SnapRecord, kinds};
+use crate::domain::{Dirs, ErrorKind, Fault, PlugRef, SnapName, SnapRecord, kinds, work};
 use crate::drivers::cgroup::Tree;
 use crate::drivers::{bus, fs, process, units};
 use crate::events::Bus;
@@ -289,7 +289,10 @@ impl Services {
         self.back.withdraw(snap)?;
         let dirs = self.around.dirs.clone();
         if dbus::withdraw(&dirs, snap).map_err(Fault::internal)? {
-            self.runtime.spawn(async move { bus::reload(&dirs.bus()).await });
+            work::spawn_on(
+                &self.runtime,
+                Box::pin(async move { bus::reload(&dirs.bus()).await }),
+            );
         }
         fs::remove_file(&self.around.dirs.launch(snap)).map_err(internal)
     }
@@ -328,7 +331,7 @@ impl Services {
     pub async fn reconcile(self: &Arc<Self>, world: &Arc<World>) {
         let (tree, owner) = (self.around.tree.clone(), self.around.owner());
         let seen = Arc::clone(world);
-        let ended = tokio::task::spawn_blocking(move || end_leftovers(tree.as_ref(), &owner, &seen));
+        let ended = work::blocking(move || end_leftovers(tree.as_ref(), &owner, &seen));
         if ended.await.is_err() {
             log::error!("cannot look for what an earlier agent has left behind");
         }
@@ -344,7 +347,7 @@ impl Services {
                 continue;
             }
             let (services, record) = (self.clone(), record.clone());
-            self.runtime.spawn(async move {
+            let start = async move {
                 if let Err(fault) = services.prepare(&record).await {
                     log::error!("{fault}");
                     return;
@@ -355,7 +358,8 @@ impl Services {
                         log::warn!("{fault}");
                     }
                 }
-            });
+            };
+            work::spawn_on(&self.runtime, Box::pin(start));
         }
     }
 

@@ -4,7 +4,7 @@ use super::backend::{Backend, Done};
 use super::logs::{LogStream, Logs};
 use super::unit::{How, Leave, Order, Reply, Surroundings, Unit};
 use crate::domain::snap::AppInfo;
-use crate::domain::{Fault, SnapName};
+use crate::domain::{Fault, SnapName, work};
 use futures_util::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -52,7 +52,7 @@ impl Supervisor {
                     log,
                     orders,
                 );
-                self.runtime.spawn(unit.live());
+                work::spawn_on(&self.runtime, Box::pin(unit.live()));
                 sender
             })
             .clone()

@@ -3,7 +3,7 @@
 
 use super::Settings;
 use crate::confine::group_of_person;
-use crate::domain::{ErrorKind, Fault, SnapName};
+use crate::domain::{ErrorKind, Fault, SnapName, work};
 use std::io::Write;
 
 /// The app of `SNAP.APP`, or of `SNAP` when both have one name.
@@ -44,7 +44,7 @@ impl Settings {
                 "processes of snaps have no control groups here: only the agent's own user can be known as a snap's",
             ))
         })?;
-        let moved = tokio::task::spawn_blocking(move || {
+        let moved = work::blocking(move || {
             let mut entry = tree.group(&tag)?.entry()?;
             entry.write_all(pid.to_string().as_bytes())
         });

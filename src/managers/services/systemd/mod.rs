@@ -13,7 +13,7 @@ use super::dbus;
 use super::logs::{LogItem, LogLine, LogStream};
 use super::unit::{How, Leave, Surroundings};
 use crate::domain::snap::{AppInfo, Daemon};
-use crate::domain::{Dirs, Fault, Finding, SnapName, SnapRecord, names};
+use crate::domain::{Dirs, Fault, Finding, SnapName, SnapRecord, names, work};
 use crate::drivers::journal::Journal;
 use crate::drivers::{bus, fs, random, units};
 use crate::store::World;
@@ -69,7 +69,7 @@ impl Systemd {
 
     /// Runs `systemctl` away from the main thread.
     async fn act(words: Vec<String>, limit: Duration) -> Result<(), Fault> {
-        let acted = tokio::task::spawn_blocking(move || {
+        let acted = work::blocking(move || {
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             units::systemctl(&words, limit)
         });
@@ -299,7 +299,7 @@ impl Backend for Systemd {
     fn prepare(&self, record: &SnapRecord) -> Done<'_> {
         let (around, record, writing) = (self.around.clone(), record.clone(), Arc::clone(&self.writing));
         Box::pin(async move {
-            let written = tokio::task::spawn_blocking(move || {
+            let written = work::blocking(move || {
                 let _one = writing.lock().unwrap_or_else(PoisonError::into_inner);
                 write(&around, &record)
             });
@@ -445,7 +445,7 @@ impl Backend for Systemd {
     fn mend(&self, world: Arc<World>) -> BoxFuture<'_, ()> {
         let (around, writing) = (self.around.clone(), Arc::clone(&self.writing));
         Box::pin(async move {
-            let mended = tokio::task::spawn_blocking(move || {
+            let mended = work::blocking(move || {
                 let _one = writing.lock().unwrap_or_else(PoisonError::into_inner);
                 remove_strays(&around, &world)
             });

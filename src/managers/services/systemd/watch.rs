@@ -2,7 +2,7 @@
 //! control groups of the units.
 
 use crate::domain::snap::AppInfo;
-use crate::domain::{SnapName, SnapRecord};
+use crate::domain::{SnapName, SnapRecord, work};
 use crate::drivers::bus::{UnitState, Units};
 use crate::drivers::cgroup::{Moved, Watcher};
 use crate::managers::services::board::Activity;
@@ -32,12 +32,13 @@ impl Eyes {
     /// Looks from now on.
     pub(super) fn open(around: Surroundings, runtime: &Handle) -> Self {
         let (asking, asked) = mpsc::unbounded_channel();
-        runtime.spawn(async move {
+        let watch = async move {
             follow(&around, asked).await;
             if let Err(error) = watch_groups(&around).await {
                 log::error!("cannot watch the services' control groups: {error}; what they do is not seen");
             }
-        });
+        };
+        work::spawn_on(runtime, Box::pin(watch));
         Self(asking)
     }
 

@@ -3,7 +3,7 @@
 use super::{How, Main, Reply, Running, Starting, State, Unit, answer};
 use crate::confine::tag_of_app;
 use crate::domain::snap::{AppInfo, Daemon};
-use crate::domain::{Fault, names};
+use crate::domain::{Fault, names, work};
 use crate::drivers::process::{self, End, Job, Service};
 use crate::drivers::{bus, process::Family};
 use crate::managers::services::activation::is_activated;
@@ -106,7 +106,7 @@ impl Unit {
         let leader = service.family().leader();
         if let Some(output) = service.take_output() {
             let log = self.log.clone();
-            tokio::spawn(async move { log.copy(output, leader).await });
+            work::spawn(Box::pin(async move { log.copy(output, leader).await }));
         }
         Ok((service, notify))
     }
@@ -239,7 +239,7 @@ impl Unit {
 /// Ends all processes of a service without holding up the others.
 pub(super) async fn kill_all(family: &Family) {
     let family = family.clone();
-    let gone = tokio::task::spawn_blocking(move || family.kill_all()).await;
+    let gone = work::blocking(move || family.kill_all()).await;
     if !gone.unwrap_or(false) {
         log::error!("a process of a service cannot be killed; it hangs in the kernel");
     }

@@ -2,7 +2,7 @@
 
 use super::begin::kill_all;
 use super::{Main, Running, State, Unit};
-use crate::domain::{Fault, names};
+use crate::domain::{Fault, names, work};
 use crate::drivers::process::{self, End};
 use crate::managers::services::board::Activity;
 use crate::managers::services::restart::Outcome;
@@ -104,7 +104,7 @@ impl Unit {
         let job = self
             .job(Some(command))
             .map_err(|error| failed(error.to_string()))?;
-        let run = tokio::task::spawn_blocking(move || process::run(&job, limit, None))
+        let run = work::blocking(move || process::run(&job, limit, None))
             .await
             .map_err(|error| failed(error.to_string()))?
             .map_err(|error| failed(error.to_string()))?;
