@@ -186,4 +186,33 @@ mod tests {
             assert!(error.starts_with(place), "{text:?}: {error}");
         }
     }
+
+    /// The file that the package brings says nothing by itself, has each key, and its defaults are those of the program.
+    #[test]
+    fn the_packaged_file_is_true() {
+        let text = include_str!("../../gadget/debian/config.toml");
+        assert_eq!(parse("config.toml", text).expect("settings"), Settings::default());
+        let is_setting = |line: &&str| {
+            line.strip_prefix('#')
+                .is_some_and(|rest| rest.starts_with(char::is_alphabetic))
+        };
+        let settings: Vec<&str> = text.lines().filter(is_setting).collect();
+        let said = |line: &str| {
+            let text = text.replace(line, &line[1..]);
+            parse("config.toml", &text).unwrap_or_else(|error| panic!("{line}: {error}"))
+        };
+        let all = |of: &str| said(settings.iter().find(|line| line[1..].starts_with(of)).expect(of));
+        // A new setting is missing here, and then in the file.
+        let Settings {
+            board: BoardSettings { name: _, file: _ },
+            history: HistorySettings { changes, hours },
+            hooks: HookSettings { timeout: _ },
+        } = Settings::default();
+        assert!(all("name = ").board.name.is_some());
+        assert!(all("file = ").board.file.is_some());
+        assert_eq!(all("changes = ").history.changes, changes);
+        assert_eq!(all("hours = ").history.hours, hours);
+        assert!(all("timeout = ").hooks.timeout.is_some());
+        assert_eq!(settings.len(), 5, "{settings:?}");
+    }
 }

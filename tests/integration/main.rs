@@ -9,6 +9,7 @@ mod glib_client;
 mod golden;
 mod hooks;
 mod mutants;
+mod package;
 mod recovery;
 mod report;
 mod services;
