@@ -221,10 +221,11 @@ async fn heartbeat(engine: Arc<crate::engine::Engine>) {
     let Some(limit) = sd_notify::watchdog_enabled() else {
         return;
     };
-    let mut beat = tokio::time::interval(limit / 2);
+    // The longest pause between two meals is two of three parts.
+    let mut beat = tokio::time::interval(limit / 3);
     loop {
         beat.tick().await;
-        let answered = tokio::time::timeout(limit / 2, engine.heartbeat()).await;
+        let answered = tokio::time::timeout(limit / 3, engine.heartbeat()).await;
         if answered == Ok(true) {
             notify(sd_notify::NotifyState::Watchdog);
         } else {

@@ -10,18 +10,24 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// A flag that a running handler watches: its change was aborted, or the agent stops.
+/// A flag that a running handler watches: its change was aborted, or the agent stops. Who looks at it is alive.
 #[derive(Debug, Default)]
 pub struct AbortSignal {
     raised: Mutex<bool>,
     changed: Condvar,
+    /// When the handler was last seen to live; nothing while none runs.
+    alive: Mutex<Option<Instant>>,
 }
 
 impl AbortSignal {
     fn state(&self) -> MutexGuard<'_, bool> {
         self.raised.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn alive(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.alive.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks the handler to stop.
@@ -32,7 +38,20 @@ impl AbortSignal {
 
     /// It was asked to stop.
     pub fn is_raised(&self) -> bool {
+        if let Some(seen) = &mut *self.alive() {
+            *seen = Instant::now();
+        }
         *self.state()
+    }
+
+    /// A handler begins, or has come to its end.
+    pub(super) fn handled(&self, now: Option<Instant>) {
+        *self.alive() = now;
+    }
+
+    /// A handler runs that gave no sign of life for so long.
+    pub(super) fn is_silent(&self, time: Duration) -> bool {
+        self.alive().is_some_and(|seen| seen.elapsed() > time)
     }
 
     /// Waits until it is asked to stop, at most `time`; says whether it was.

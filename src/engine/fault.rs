@@ -1,7 +1,8 @@
 //! Named points at which a test kills, fails or hangs the agent. Compiled in with the feature `fault-inject` only.
 //!
 //! `PINION_FAULT=KIND[#N]:POINT[:kill|error|error-always|hang|pause],…` with `PINION_FAULT_STAMP=FILE`: each fault fires once,
-//! at the N-th pass of its point, and FILE with its number is made before it does. A pause lasts until that file is gone. `PINION_PROBES=FILE` collects what the probes say.
+//! at the N-th pass of its point, and FILE with its number is made before it does. A pause lasts until that file is gone.
+//! Besides [`POINTS`] there is `in-commit`, on the store's writer. `PINION_PROBES=FILE` collects what the probes say.
 
 /// The points of one run of a handler.
 pub const POINTS: [&str; 4] = ["before", "after-effect", "before-commit", "after-commit"];
@@ -19,6 +20,18 @@ pub enum Injected {
 #[cfg(not(feature = "fault-inject"))]
 pub fn hit(_kind: &str, _direction: &str, _point: &str) -> Injected {
     Injected::Nothing
+}
+
+/// How long a handler may be silent, when it is not what the engine says: `PINION_SILENCE`, in milliseconds.
+pub fn silence() -> Option<std::time::Duration> {
+    #[cfg(feature = "fault-inject")]
+    if let Some(time) = std::env::var("PINION_SILENCE")
+        .ok()
+        .and_then(|text| text.parse().ok())
+    {
+        return Some(std::time::Duration::from_millis(time));
+    }
+    None
 }
 
 /// One fault that was asked for: `KIND[#N]:POINT[:ACTION]`, N counting the passes of that point in this process.

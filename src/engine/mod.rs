@@ -23,6 +23,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 /// How long ready changes are kept (contract: 24 h and 500, decision 22 makes it a setting).
@@ -42,6 +43,10 @@ impl Default for History {
         }
     }
 }
+
+/// How long a handler may go without a sign of life. Whatever it waits for gives it a limit far below this, or is seen
+/// to live (hooks).
+const SILENCE: Duration = Duration::from_secs(2 * 3600);
 
 /// The engine's handle, shared by all.
 pub struct Engine {
@@ -269,14 +274,22 @@ impl Engine {
             .await
     }
 
-    /// Whether the runner takes tasks and the store's writer answers; the watchdog is fed by it (R16).
+    /// Whether the runner takes tasks, the store's writer answers, and no handler hangs; the watchdog is fed by it
+    /// (R16).
     pub async fn heartbeat(&self) -> bool {
+        let silence = fault::silence().unwrap_or(SILENCE);
+        let hangs = |running: &Running| running.abort.is_silent(silence);
+        if let Some((task, _)) = self.running().iter().find(|(_, running)| hangs(running)) {
+            log::error!(task_id = task.0; "task {task} hangs");
+            return false;
+        }
         let before = self.beats.load(Ordering::Relaxed);
         // A start of a task that does not exist comes back as soon as the runner takes it.
         if self.starts.send((ChangeId(0), TaskId(0))).is_err() {
             return false;
         }
-        if self.store.commit_async(|_| Ok(())).await.is_err() {
+        // A refusal is an answer: a full disk is nothing that a restart mends.
+        if let Err(StoreError::Closed) = self.store.commit_async(|_| Ok(())).await {
             return false;
         }
         while self.beats.load(Ordering::Relaxed) == before {

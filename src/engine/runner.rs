@@ -4,12 +4,12 @@ use super::context::{Leavings, append_log, commit_injected, log_line};
 use super::kind::{Outcome, TaskError, TaskKind};
 use super::{AbortSignal, Engine, TaskContext, fault, order, prune_before, settle};
 use crate::domain::status::{Step, TaskStatus};
-use crate::domain::{Change, ChangeId, Task, TaskId, work};
+use crate::domain::{Change, ChangeId, SnapName, Task, TaskId, work};
 use crate::store::{StoreError, Tx};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A task that runs now.
 #[derive(Debug)]
@@ -229,7 +229,9 @@ impl Engine {
         let result = match kind {
             Some(kind) => {
                 let context = context.clone();
+                abort.handled(Some(Instant::now()));
                 let run = work::blocking(move || call(kind.as_ref(), &context, going)).await;
+                abort.handled(None);
                 run.unwrap_or_else(|_| Err(TaskError::new("the task was cut off")))
             }
             None => Err(TaskError(unknown)),
@@ -290,7 +292,11 @@ impl Engine {
         error: TaskError,
         log: Vec<String>,
     ) {
-        log::warn!(change_id = change.0, task_id = id.0; "task {id} of change {change} failed: {error}");
+        let world = self.store.world();
+        let snaps = world.change(change).map_or(&[][..], |change| &change.snaps);
+        let snap = snaps.first().map_or("", SnapName::as_str);
+        log::warn!(change_id = change.0, task_id = id.0, snap; "task {id} of change {change} failed: {error}");
+        drop(world);
         let mut pause = WRITE_PAUSE;
         while !self.is_stopping() {
             let leavings = Leavings {
@@ -320,9 +326,13 @@ impl Engine {
         let history = self.history;
         let kind = self.kind_of(change_id, id);
         fault::hit(&kind, going, "before-commit");
+        #[cfg(feature = "fault-inject")]
+        let writes = kind.clone();
         let (started, change) = self
             .store
             .commit_async(move |tx| {
+                #[cfg(feature = "fault-inject")]
+                fault::hit(&writes, going, "in-commit");
                 let runs = |task: &Task| task.status.is_running() && direction(task) == going;
                 let known = tx.world().change(change_id);
                 // What a task leaves is committed with its end, and a task ends once.

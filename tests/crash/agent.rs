@@ -16,6 +16,8 @@ pub struct Faults {
     pub stamp: PathBuf,
     /// `PINION_PROBES`.
     pub probes: PathBuf,
+    /// What else is in its environment.
+    pub env: Vec<(&'static str, String)>,
 }
 
 /// A daemon that runs.
@@ -38,6 +40,7 @@ impl Agent {
             .env("PINION_FAULT", &faults.faults)
             .env("PINION_FAULT_STAMP", &faults.stamp)
             .env("PINION_PROBES", &faults.probes)
+            .envs(faults.env.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(Stdio::piped())

@@ -46,7 +46,7 @@ async fn prepared(scenario: Scenario, snaps: &Snaps) -> tempfile::TempDir {
 }
 
 /// Removes what the agent left mounted below a root.
-fn leave(root: tempfile::TempDir) {
+pub fn leave(root: tempfile::TempDir) {
     let mounts = std::fs::read_to_string("/proc/self/mounts").expect("the mounts");
     let below = root.path().to_string_lossy().into_owned();
     for mount in mounts
@@ -129,6 +129,7 @@ impl Run<'_> {
             faults: self.faults.clone(),
             stamp: root.path().join("stamp"),
             probes: root.path().join("probes"),
+            ..Faults::default()
         };
         let mut killed = false;
         let mut id = (self.scenario == Scenario::Seed).then(|| String::from("1"));

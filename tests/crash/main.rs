@@ -1,4 +1,4 @@
-//! Kill -9 at every boundary of every task kind (R1), and at random under load (R2), with the real daemon.
+//! Kill -9 at every boundary of every task kind (R1), and at random under load (R2), and hung (R16), with the real daemon.
 //!
 //! Built with the feature `fault-inject`: `cargo test --features fault-inject --test crash`. `PINION_CRASH_KILLS` says
 //! how often the random test kills (60 without it).
@@ -9,3 +9,4 @@ mod model;
 mod random;
 mod scenario;
 mod snaps;
+mod watchdog;
