@@ -122,7 +122,7 @@ impl Hardware {
                 continue;
             }
             let Some(at) = state.catalogue.find(name).map(|line| line.at.clone()) else {
-                log::warn!("line {name:?} was configured, but this board has no such line");
+                log::warn!(board_line = name.as_str(); "line {name:?} was configured, but this board has no such line");
                 continue;
             };
             if !state.holds.contains_key(&at)

@@ -409,6 +409,7 @@ impl Hardware {
             && let Err(error) = held.set(safe)
         {
             log::error!(
+                board_line:% = format_args!("{}:{}", at.chip, at.offset);
                 "line {} of {}: the safe value {safe} could not be written: {error}",
                 at.offset,
                 at.chip

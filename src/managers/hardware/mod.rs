@@ -327,7 +327,7 @@ impl Hardware {
         let mut gone = Vec::new();
         for (at, hold) in &mut state.holds {
             if matches!(hold.holder, Holder::Agent(_)) && then(&at.chip) != now(&at.chip) {
-                log::warn!("line {} of {} went away with its chip", at.offset, at.chip);
+                log::warn!(board_line:% = format_args!("{}:{}", at.chip, at.offset); "line {} of {} went away with its chip", at.offset, at.chip);
                 hold.pulse = None;
                 hold.holder = Holder::Gone;
                 gone.push(at.clone());

@@ -248,7 +248,7 @@ impl Services {
         let stops = self.back.ending().into_iter().map(|snap| async move {
             let running = self.at_work_or_armed(&snap);
             if let Err(fault) = self.stop(&snap, &running).await {
-                log::warn!("cannot stop the services of {snap}: {fault}");
+                log::warn!(snap = snap.as_str(); "cannot stop the services of {snap}: {fault}");
             }
         });
         join_all(stops).await;
@@ -340,7 +340,7 @@ impl Services {
         self.back.mend(Arc::clone(world)).await;
         for record in world.snaps.values().filter(|record| record.active) {
             if let Err(fault) = self.write_launch(world, &record.name) {
-                log::error!("snap {} cannot be started: {fault}", record.name);
+                log::error!(snap = record.name.as_str(); "snap {} cannot be started: {fault}", record.name);
                 continue;
             }
             if is_being_changed(world, &record.name) {

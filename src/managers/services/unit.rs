@@ -600,7 +600,7 @@ pub async fn give_up(around: &Surroundings, snap: &SnapName, app: &str, reason: 
         "service {name} ended again and again ({reason}) and is not started any more; see `pinion logs {name}`, \
          then `pinion start {name}`"
     );
-    log::warn!("{text}");
+    log::warn!(snap = snap.as_str(); "{text}");
     let kept = around.store.commit_async(move |tx| tx.add_warning(&text));
     if let Err(error) = kept.await {
         log::error!("cannot keep a warning: {error}");
