@@ -15,6 +15,9 @@ pub struct LaunchPlug {
     pub interface: String,
     /// What it got, by the last part of the variable's name: `LINE`, `CHIP`, `LED`, `PATH`, `LINES`.
     pub grants: BTreeMap<String, String>,
+    /// The devices that its slot names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<String>,
 }
 
 /// A snap that may be started.

@@ -3,16 +3,22 @@
 //! description that the agent keeps for each active snap.
 
 mod admission;
+mod base;
 mod command;
 mod environment;
+mod landlock;
 mod launch;
 pub mod layout;
+mod parts;
 mod sandbox;
+mod seccomp;
 #[cfg(test)]
 mod tests;
+mod view;
 
 pub use command::Which;
 pub use launch::{BY_PERSON, Launch, LaunchPlug, group_of_person, tag_of_app, tag_of_hook};
+pub use parts::forget;
 pub use sandbox::enforced;
 
 use crate::domain::{Dirs, Revision, Schedule, SnapName};
@@ -77,6 +83,10 @@ pub enum LaunchError {
     NoCommand { command: String, app: String },
     #[error("cannot use {0:?} command")]
     BadCommand(String),
+    #[error("cannot locate base snap {base}: {source}")]
+    NoSuchBase { base: String, source: std::io::Error },
+    #[error("cannot show {part} to the process: {source}")]
+    Part { part: String, source: std::io::Error },
     #[error("cannot change to {path}: {source}", path = .path.display())]
     NoFolder { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
@@ -146,30 +156,46 @@ fn start(run: &Run) -> Result<std::convert::Infallible, LaunchError> {
         None if by_person && !nix::unistd::Uid::effective().is_root() => admission::ask(&dirs, &run.target),
         known => known,
     };
+    let base = base::find(&dirs, &launch)?;
+    // In a base everything stands where it is on a board.
+    let seen = if base.is_some() {
+        Dirs::new("/")
+    } else {
+        dirs.clone()
+    };
     let env = environment::build(&environment::Facts {
-        dirs: &dirs,
+        dirs: &seen,
         launch: &launch,
         which: &which,
-        user: &user,
+        user: &environment::User {
+            uid: user.uid,
+            home: match &base {
+                Some(_) => parts::inside(&dirs, &user.home),
+                None => user.home.clone(),
+            },
+        },
         cookie,
         inherited,
     });
-    let argv = command::argv(&dirs, &launch, &which, &env, &run.args);
+    let argv = command::argv(&seen, &launch, &which, &env, &run.args);
     if by_person && let Which::App { app, .. } = &which {
         join_group(&dirs, &group_of_person(&launch.info.name, app));
     }
-    layout::apply(&dirs, &launch)?;
+    match &base {
+        Some(base) => base::enter(&dirs, base, &launch, &which, &user)?,
+        None => layout::apply(&dirs, &launch)?,
+    }
     let folder = if run.hook.is_some() {
         Some(PathBuf::from("/"))
     } else if run.service {
-        Some(dirs.snap_data(&launch.info.name, launch.revision))
+        Some(seen.snap_data(&launch.info.name, launch.revision))
     } else {
         None
     };
     if let Some(path) = folder {
         std::env::set_current_dir(&path).map_err(|source| LaunchError::NoFolder { path, source })?;
     }
-    sandbox::enter(&launch, &which)?;
+    sandbox::enter(&launch, &which, run.service && run.command.is_none())?;
     let (program, args) = argv
         .split_first()
         .map_or((OsString::new(), &[][..]), |(program, args)| {

@@ -1,9 +1,10 @@
 //! What a process may no longer do once it is the app. The steps stand in the order in which they must come
-//! (contract: confinement, section 8); mount namespace, device filter, Landlock and seccomp have their places in it.
+//! (contract: confinement, section 8): after the base, Landlock, then capabilities, then the filter
+//! of system calls, which needs no capability once new privileges are given up.
 
 #![allow(unsafe_code)]
 
-use super::{Launch, LaunchError, Which};
+use super::{Launch, LaunchError, Which, landlock, seccomp};
 use crate::domain::snap::Confinement;
 use nix::libc;
 use std::io;
@@ -52,33 +53,72 @@ const BY_INTERFACE: [(&str, &[u32]); 6] = [
     ("log-observe", &[cap::DAC_OVERRIDE, cap::DAC_READ_SEARCH]),
 ];
 
-/// What [`enter`] takes from a strict snap that this user starts, for those who want to know how far the confinement
-/// goes.
-pub fn enforced() -> &'static [&'static str] {
-    let all = &["capabilities", "no-new-privileges"];
+/// Sockets beside those of the machine itself, by the start of an interface's name.
+const FAMILIES: [(&str, u64); 10] = [
+    ("network", u64::MAX),
+    ("firewall-control", u64::MAX),
+    ("bluetooth-control", u64::MAX),
+    ("bluez", u64::MAX),
+    ("avahi", u64::MAX),
+    ("ppp", u64::MAX),
+    ("can-bus", 1 << libc::AF_CAN),
+    ("kernel-crypto-api", 1 << libc::AF_ALG),
+    ("hardware-observe", 1 << libc::AF_NETLINK),
+    ("raw-usb", 1 << libc::AF_NETLINK),
+];
+
+/// What [`enter`] and a base take from a strict snap that this user starts, for those who want to know how far the
+/// confinement goes.
+pub fn enforced() -> Vec<&'static str> {
+    let mut all = vec!["no-new-privileges"];
+    // An ordinary user has no capabilities to give up and no right to mount.
     if nix::unistd::Uid::effective().is_root() {
-        all
-    } else {
-        // An ordinary user has no capabilities to give up.
-        &all[1..]
+        all.extend(["base", "capabilities", "devices"]);
+        if landlock::is_here() {
+            all.push("landlock");
+        }
+        if seccomp::is_here() {
+            all.push("seccomp");
+        }
     }
+    all.sort_unstable();
+    all
 }
 
-/// Gives up what the app may not have. A classic or devmode snap keeps all that its starter had.
-pub fn enter(launch: &Launch, which: &Which) -> Result<(), LaunchError> {
+/// Gives up what the app may not have. A classic or devmode snap keeps all that its starter had. `service` is the
+/// command of a service by which it lives; its other commands must reach it by signals.
+pub fn enter(launch: &Launch, which: &Which, service: bool) -> Result<(), LaunchError> {
     if launch.confinement != Confinement::Strict {
         return Ok(());
     }
+    let failed = |what: &'static str| move |source: io::Error| LaunchError::Sandbox { what, source };
     if nix::unistd::Uid::effective().is_root() {
-        drop_capabilities(kept(launch, which)).map_err(|source| LaunchError::Sandbox {
-            what: "capabilities",
-            source,
-        })?;
+        let keep = kept(launch, which);
+        // Who may mount must be able to, and who may send signals to everybody, too.
+        if keep & (1 << cap::SYS_ADMIN) == 0 {
+            landlock::enter(!service || keep & (1 << cap::KILL) != 0).map_err(failed("Landlock"))?;
+        }
+        drop_capabilities(keep).map_err(failed("capabilities"))?;
     }
-    nix::sys::prctl::set_no_new_privs().map_err(|errno| LaunchError::Sandbox {
-        what: "no new privileges",
-        source: errno.into(),
-    })
+    nix::sys::prctl::set_no_new_privs().map_err(|errno| failed("no new privileges")(errno.into()))?;
+    if !nix::unistd::Uid::effective().is_root() {
+        return Ok(());
+    }
+    let may_mount = kept(launch, which) & (1 << cap::SYS_ADMIN) != 0;
+    seccomp::enter(families(launch, which), may_mount).map_err(failed("system calls"))
+}
+
+/// The sockets that an app may make, by the bits of their families.
+fn families(launch: &Launch, which: &Which) -> u64 {
+    let connected = which.plugs().iter().filter_map(|plug| launch.plugs.get(plug));
+    let added = connected.flat_map(|plug| {
+        let name = plug.interface.as_str();
+        FAMILIES
+            .iter()
+            .filter(move |(start, _)| name.starts_with(start))
+            .map(|(_, bits)| bits)
+    });
+    added.fold(1 << libc::AF_UNIX, |all, more| all | more)
 }
 
 /// The capabilities that this app keeps, as bits.

@@ -3,7 +3,7 @@ use super::{Launch, LaunchPlug, Which, command};
 use crate::domain::snap::{AppInfo, Confinement, HookInfo};
 use crate::domain::{Dirs, SnapInfo, SnapName};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 fn launch() -> Launch {
@@ -44,6 +44,7 @@ fn launch() -> Launch {
             LaunchPlug {
                 interface: String::from("led"),
                 grants,
+                devices: Vec::new(),
             },
         )]
         .into(),
@@ -328,6 +329,89 @@ fn layouts_show_to_the_app_and_to_nobody_else() {
             "{path} shows outside"
         );
     }
+}
+
+#[test]
+fn an_empty_base_is_good_enough() {
+    if !super::layout::is_possible() {
+        println!("skipped: confine::bases: needs root for a mount namespace");
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let dirs = Dirs::new(dir.path().join("root"));
+    let mut launch = launch();
+    let name = launch.info.name.clone();
+    for folder in [
+        dirs.snap_mount(&name, launch.revision),
+        dirs.snap_data(&name, launch.revision),
+        dir.path().join("base/meta"),
+    ] {
+        std::fs::create_dir_all(folder).expect("a folder");
+    }
+    std::fs::write(dirs.snap_mount(&name, launch.revision).join("conf"), "conf").expect("a file");
+    Arc::make_mut(&mut launch.info).layout = vec![crate::domain::snap::LayoutInfo {
+        path: String::from("/opt/deep/conf"),
+        bind: None,
+        bind_file: Some(String::from("$SNAP/conf")),
+        tmpfs: false,
+        symlink: None,
+        user: String::from("root"),
+        group: String::from("root"),
+        mode: 0o755,
+    }];
+    let which = Which::choose(&launch.info, "svc", None, None).expect("the app");
+    let base = dir.path().join("base");
+    let home = dir.path().join("root/root");
+    let own = dirs.clone();
+    let app = std::thread::spawn(move || {
+        let user = User { uid: 0, home };
+        super::base::enter(&own, &base, &launch, &which, &user).expect("entered");
+        let mut top: Vec<_> = std::fs::read_dir("/")
+            .expect("the root")
+            .map(|entry| entry.expect("an entry").file_name().into_string().expect("text"))
+            .collect();
+        top.sort();
+        assert_eq!(
+            top,
+            [
+                "dev", "etc", "meta", "opt", "proc", "run", "snap", "sys", "tmp", "var"
+            ]
+        );
+        let read = |path: &str| std::fs::read_to_string(path).expect(path);
+        assert_eq!(read("/opt/deep/conf"), "conf");
+        assert_eq!(read("/snap/cf/x1/conf"), "conf");
+        std::fs::write("/var/snap/cf/x1/own", "x").expect("its data");
+        std::fs::write("/dev/null", "x").expect("a device");
+        for path in [
+            "/own",
+            "/dev/own",
+            "/snap/cf/own",
+            "/var/own",
+            "/opt/deep/own",
+            "/meta/own",
+        ] {
+            std::fs::write(path, "x").expect_err(path);
+        }
+    });
+    app.join().expect("the app saw it");
+    assert!(
+        dirs.snap_data_dir(&SnapName::new("cf").expect("a name"))
+            .join("x1/own")
+            .exists()
+    );
+    super::forget(&dirs, &SnapName::new("cf").expect("a name")).expect("forgotten");
+    let left: Vec<_> = ["tmp/snap-private-tmp", "run/lock", "dev/shm"]
+        .into_iter()
+        .flat_map(|path| std::fs::read_dir(dirs.root().join(path)).expect(path))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+    // what an ordinary user has put there first is not root's
+    let taken = dirs.shared_memory(&SnapName::new("cf").expect("a name"));
+    std::os::unix::fs::symlink("/etc", &taken).expect("a link");
+    let launch = self::launch();
+    let which = Which::choose(&launch.info, "svc", None, None).expect("the app");
+    let refused = super::parts::steps(&dirs, &launch, &which, Path::new("/nonexistent"), dirs.root());
+    assert!(refused.expect_err("refused").to_string().contains("remove it"));
 }
 
 #[test]

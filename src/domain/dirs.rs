@@ -144,6 +144,16 @@ impl Dirs {
         self.at(&format!("run/user/{user}/snap.{snap}"))
     }
 
+    /// What the confined apps of a snap have for `/tmp`, in a folder that only root may enter.
+    pub fn private_tmp(&self, snap: &SnapName) -> PathBuf {
+        self.at(&format!("tmp/snap-private-tmp/snap.{snap}"))
+    }
+
+    /// What they have for `/dev/shm`.
+    pub fn shared_memory(&self, snap: &SnapName) -> PathBuf {
+        self.at(&format!("dev/shm/snap.{snap}"))
+    }
+
     /// The message bus of the system.
     pub fn bus(&self) -> PathBuf {
         self.at("run/dbus/system_bus_socket")

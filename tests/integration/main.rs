@@ -1,5 +1,6 @@
 //! Integration tests: the real daemon over its real sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests may panic, too
+mod base;
 mod check;
 mod cli;
 mod demo;

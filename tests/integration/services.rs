@@ -177,6 +177,7 @@ fn the_sandbox_is_as_system_info_says() {
     let said = daemon.get("/v2/system-info").result()["sandbox-features"]["launcher"].clone();
     let has = |feature: &str| said.as_array().unwrap().iter().any(|one| one == feature);
     assert_eq!(has("no-new-privileges"), value("NoNewPrivs:") == "1", "{said}");
+    assert_eq!(has("base"), is_root(), "{said}");
     // The bounding set of root's apps is IPC_LOCK and SYS_CHROOT; an ordinary user's apps keep the set of their session.
     let bounds = u64::from_str_radix(&value("CapBnd:"), 16).unwrap();
     assert_eq!(

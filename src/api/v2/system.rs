@@ -63,7 +63,7 @@ struct Refresh {
 struct SandboxFeatures {
     confinement_options: [&'static str; 2],
     /// Ours: what the launcher enforces.
-    launcher: &'static [&'static str],
+    launcher: Vec<&'static str>,
 }
 
 /// GET /v2/system-info.
@@ -93,7 +93,7 @@ pub async fn info(call: Call) -> Result<Reply, Fault> {
         confinement: "partial",
         sandbox_features: SandboxFeatures {
             confinement_options: ["classic", "devmode"],
-            launcher: facts.enforced,
+            launcher: facts.enforced.clone(),
         },
         developer_mode: facts.developer_mode,
     })

@@ -22,10 +22,10 @@ pub use logs::{LogItem, LogLine, LogStream};
 pub use plan::{Action, ControlRequest};
 pub use view::{Activator, AppView, ServiceStatus};
 
-use crate::confine::{Launch, LaunchPlug};
+use crate::confine::{self, Launch, LaunchPlug};
 use crate::domain::hardware::Grant;
 use crate::domain::snap::{AppInfo, Confinement};
-use crate::domain::{Dirs, ErrorKind, Fault, PlugRef, SnapName, SnapRecord, kinds, work};
+use crate::domain::{Attrs, Dirs, ErrorKind, Fault, PlugRef, SnapName, SnapRecord, kinds, work};
 use crate::drivers::cgroup::Tree;
 use crate::drivers::{bus, fs, process, units};
 use crate::events::Bus;
@@ -262,6 +262,9 @@ impl Services {
     /// been stopped.
     pub fn forget(&self, snap: &SnapName) -> Result<(), Fault> {
         self.remove_launch(snap)?;
+        confine::forget(&self.around.dirs, snap).map_err(|error| {
+            Fault::internal(format!("cannot remove what the apps of {snap} shared: {error}"))
+        })?;
         self.around.board.forget(snap);
         self.back.forget(snap)
     }
@@ -314,6 +317,7 @@ impl Services {
                 let plug = LaunchPlug {
                     interface: record.interface.clone(),
                     grants: BTreeMap::new(),
+                    devices: devices(&record.slot_static),
                 };
                 (record.connection.plug.name.clone(), plug)
             })
@@ -441,6 +445,17 @@ fn variables(grant: &Grant) -> Vec<(String, String)> {
             pair("ACCESS", String::from("api")),
         ],
     }
+}
+
+/// The devices that a slot names: one by `path`, several by `devices`.
+fn devices(slot: &Attrs) -> Vec<String> {
+    let several = slot.get("devices").and_then(|devices| devices.as_array());
+    let all = several.into_iter().flatten().chain(slot.get("path"));
+    let paths = all.filter_map(|path| path.as_str());
+    paths
+        .filter(|path| path.starts_with("/dev/") && !path.contains("/../"))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// How a snap is confined as it was installed.

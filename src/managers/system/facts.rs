@@ -27,7 +27,7 @@ pub struct Facts {
     pub snap_mount_dir: PathBuf,
     pub snap_bin_dir: PathBuf,
     /// What the launcher takes from a strict snap (decision 38).
-    pub enforced: &'static [&'static str],
+    pub enforced: Vec<&'static str>,
     /// The agent runs as an ordinary user, who has root's rights on its sockets.
     pub developer_mode: bool,
 }

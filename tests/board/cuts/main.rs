@@ -11,6 +11,8 @@
 //! PINION=FILE takes that agent. Prints `ok …` for each cut that was survived, `FAILED …` with the folder of disk and
 //! consoles when one was not.
 
+#[path = "../../crash/shell_base.rs"]
+mod shell_base;
 #[path = "../../crash/snaps.rs"]
 #[allow(dead_code)] // what the kills need besides
 mod snaps;
@@ -81,6 +83,10 @@ fn files(dir: &Path) -> Result<Vec<(&'static str, PathBuf)>, std::io::Error> {
         files.push((name, to));
     }
     let snaps = snaps::Snaps::pack(dir);
+    // On a whole machine root's apps have only what their base has.
+    std::fs::remove_file(&snaps.base)?;
+    shell_base::fill(&dir.join("bare.tree"), &["dash", "sleep"], &files[0].1);
+    snaps::pack(dir, "bare", &[]);
     let plain = |name: &str, more: &str| {
         let yaml = format!(
             "name: {name}\nversion: '1'\nsummary: s\ndescription: d\nbase: bare\narchitectures: [all]\n{more}"
