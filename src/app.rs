@@ -246,10 +246,10 @@ async fn keep_backups(engine: Arc<crate::engine::Engine>) {
     }
 }
 
-/// Chips of a real board may go and come back; those of the simulated one stay.
+/// Chips and LEDs of a real board may go and come back; those of the simulated one stay.
 async fn follow_devices(hardware: Arc<Hardware>) {
     if hardware.board_name().is_some() && !hardware.is_simulated() {
-        hardware.follow_chips_of(Path::new("/dev")).await;
+        hardware.follow_devices(Path::new("/dev")).await;
     }
 }
 

@@ -8,6 +8,7 @@ use crate::drivers::clock::Clock;
 use crate::store::{self, Store, World};
 use nix::fcntl::{Flock, FlockArg};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -129,6 +130,13 @@ fn differences(hardware: &Hardware, wired: &[ConnRef], world: &World) -> Vec<Fin
         let mut live = world.changes.values().filter(|change| !change.is_ready());
         live.any(|change| change.snaps.iter().any(|name| name.as_str() == snap))
     };
+    // What is not there cannot be held; the agent says so.
+    let waits = |key: &ConnRef| {
+        let waiting = hardware.board.get("waiting").and_then(Value::as_array);
+        waiting.into_iter().flatten().any(|wait| {
+            wait["plug"]["snap"] == key.plug.snap.as_str() && wait["plug"]["plug"] == key.plug.name.as_str()
+        })
+    };
     let mut findings = Vec::new();
     for (name, plug, slot) in &held {
         let (plug, slot) = (plug.to_string(), slot.to_string());
@@ -143,7 +151,7 @@ fn differences(hardware: &Hardware, wired: &[ConnRef], world: &World) -> Vec<Fin
     for key in wired {
         let slot = key.slot.to_string();
         let has = held.iter().any(|(_, _, end)| end.to_string() == slot);
-        if !has && !is_busy(&slot) && !is_busy(&key.plug.to_string()) {
+        if !has && !waits(key) && !is_busy(&slot) && !is_busy(&key.plug.to_string()) {
             findings.push(Finding::system(format!(
                 "connection {key} holds nothing of the board"
             )));

@@ -210,6 +210,16 @@ impl Board {
                 texts(missing).join(", ")
             ));
         }
+        for wait in list("waiting").into_iter().flatten() {
+            let end = |key: &str| wait[key].as_str().unwrap_or_default().to_owned();
+            rows.push(format!(
+                " {} {}:{} ({})",
+                style.paint(Ink::Power, "waiting:"),
+                wait["plug"]["snap"].as_str().unwrap_or_default(),
+                wait["plug"]["plug"].as_str().unwrap_or_default(),
+                end("why")
+            ));
+        }
         for fact in list("unverified").into_iter().flatten() {
             let text = |key: &str| fact[key].as_str().unwrap_or_default();
             rows.push(format!(

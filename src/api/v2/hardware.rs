@@ -5,7 +5,8 @@ use super::{Call, Reply, stream};
 use crate::domain::hardware::{Direction, OnRelease};
 use crate::domain::{ErrorKind, Fault, PlugRef, Requester, SlotRef, work};
 use crate::managers::hardware::{
-    BoardView, ChipView, Hardware, HardwareView, Header, LedConfig, LedView, LineConfig, LineView, Unverified,
+    BoardView, ChipView, Hardware, HardwareView, Header, LedConfig, LedView, LineConfig, LineView,
+    Unverified, Waits,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -45,6 +46,18 @@ struct BoardBody<'a> {
     /// Labels of chips that the board file names and that are not there.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     missing: &'a [String],
+    /// Connections whose hardware is not there; they have it again when it is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    waiting: Vec<WaitBody<'a>>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Waiting"))]
+struct WaitBody<'a> {
+    plug: PlugBody<'a>,
+    slot: SlotBody<'a>,
+    /// What is missing.
+    why: &'a str,
 }
 
 #[derive(Serialize)]
@@ -231,6 +244,11 @@ impl<'a> From<&'a BoardView> for BoardBody<'a> {
             what: &fact.what,
             source: &fact.source,
         };
+        let wait = |wait: &'a Waits| WaitBody {
+            plug: (&wait.connection.plug).into(),
+            slot: (&wait.connection.slot).into(),
+            why: &wait.why,
+        };
         Self {
             name: &board.name,
             model: &board.model,
@@ -239,6 +257,7 @@ impl<'a> From<&'a BoardView> for BoardBody<'a> {
             headers: named.into_iter().map(name_and_pins).collect(),
             unverified: board.unverified.iter().map(fact).collect(),
             missing: &board.missing,
+            waiting: board.waiting.iter().map(wait).collect(),
         }
     }
 }

@@ -1,11 +1,23 @@
 //! What a connection takes and gives back (decision 7).
 
 use super::catalogue::LedPlace;
+use super::kernel::KernelPart;
 use super::lines::wanted_direction;
 use super::targets::Wanted;
 use super::{Attachment, Hardware, Holder, State};
 use crate::domain::hardware::{Direction, Grant, LineAddress, Target};
 use crate::domain::{ConnRef, ErrorKind, Fault, PlugRef, SnapName};
+
+/// What becomes of what an app has open of a connection that ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Freed {
+    /// It has nothing open.
+    Closed,
+    /// The kernel's chip is gone, and what is open on it with it; its id.
+    Deleted(String),
+    /// Others have the chip, too: what is open stays open until its process ends.
+    StillOpen,
+}
 
 impl Hardware {
     /// Takes for a connection what its slot stands for; `safe` is the safe value that the slot says. Idempotent.
@@ -37,9 +49,23 @@ impl Hardware {
             self.let_go(&mut state, connection)?;
         }
         self.refresh(&mut state);
-        let attachment = match self.resolve(&state, target)? {
+        let grants = self.take(&mut state, connection, target, safe, "connect")?;
+        state.waiting.remove(connection);
+        Ok(grants)
+    }
+
+    /// Takes what is there, and tells so.
+    pub(super) fn take(
+        &self,
+        state: &mut State,
+        connection: &ConnRef,
+        target: &Target,
+        safe: Option<u8>,
+        cause: &str,
+    ) -> Result<Vec<Grant>, Fault> {
+        let attachment = match self.resolve(state, target)? {
             Wanted::Lines { lines, led, api } => {
-                self.attach_lines(&mut state, connection, target, &lines, led, api, safe)?
+                self.attach_lines(state, connection, target, &lines, led, api, safe)?
             }
             Wanted::Led(led) => Attachment {
                 target: target.clone(),
@@ -54,31 +80,29 @@ impl Hardware {
                 led: Some(led.name),
                 kernel: None,
             },
-            Wanted::Export { at, number } => {
-                self.attach_export(&mut state, connection, target, at, number)?
-            }
+            Wanted::Export { at, number } => self.attach_export(state, connection, target, at, number)?,
             Wanted::Chip { way, label, lines } => {
-                self.attach_chip(&mut state, connection, target, way, &label, lines)?
+                self.attach_chip(state, connection, target, way, &label, lines)?
             }
         };
-        let (lines, led) = (attachment.lines.clone(), attachment.led.clone());
+        let (grants, lines, led) = (
+            attachment.grants.clone(),
+            attachment.lines.clone(),
+            attachment.led.clone(),
+        );
         state.attachments.insert(connection.clone(), attachment);
         for at in &lines {
-            self.tell_line(&state, at, "connect");
+            self.tell_line(state, at, cause);
         }
         if let Some(led) = led {
-            self.tell_led(&state, &led, "connect");
+            self.tell_led(state, &led, cause);
         }
-        let grants = state
-            .attachments
-            .get(connection)
-            .map(|attachment| attachment.grants.clone());
-        Ok(grants.unwrap_or_default())
+        Ok(grants)
     }
 
     /// Gives back what a connection has. The last plug of a slot leaves an output at its safe value, still held.
     /// Idempotent.
-    pub fn detach(&self, connection: &ConnRef) -> Result<(), Fault> {
+    pub fn detach(&self, connection: &ConnRef) -> Result<Freed, Fault> {
         self.let_go(&mut self.state(), connection)
     }
 
@@ -112,11 +136,24 @@ impl Hardware {
         let mut failed = Vec::new();
         for (connection, target, safe) in connections {
             if let Err(fault) = self.attach(connection, target, *safe) {
+                self.wait_for(connection, target, *safe, &fault.message);
+                let warning = format!("{} waits for its hardware: {}", connection.plug, fault.message);
+                self.state().warnings.push(warning);
                 failed.push((connection.clone(), fault));
             }
         }
         let mut state = self.state();
         self.refresh(&mut state);
+        self.restore_lines(&mut state);
+        state.restored = true;
+        self.restore_leds(&mut state);
+        drop(state);
+        self.warn();
+        failed
+    }
+
+    /// Takes the free lines that were configured and are there.
+    pub(super) fn restore_lines(&self, state: &mut State) {
         for (name, setting) in self.store.world().lines.iter() {
             if wanted_direction(Some(setting), None).is_none() {
                 continue;
@@ -126,13 +163,11 @@ impl Hardware {
                 continue;
             };
             if !state.holds.contains_key(&at)
-                && let Err(fault) = self.apply_setting(&mut state, &at, setting)
+                && let Err(fault) = self.apply_setting(state, &at, setting)
             {
                 log::error!("{fault}");
             }
         }
-        self.restore_leds(&mut state);
-        failed
     }
 
     #[allow(clippy::too_many_arguments)] // One caller; the parts of one `Wanted`.
@@ -275,7 +310,7 @@ impl Hardware {
 
     /// Takes a plug off a line. After the last one an output stays at its safe value; an input is let go unless it was
     /// configured as one.
-    fn leave_line(&self, state: &mut State, at: &LineAddress, plug: &PlugRef) {
+    pub(super) fn leave_line(&self, state: &mut State, at: &LineAddress, plug: &PlugRef) {
         let setting = self.line_setting(&state.catalogue.name_of(at));
         let Some(hold) = state.holds.get_mut(at) else {
             return;
@@ -299,9 +334,10 @@ impl Hardware {
         }
     }
 
-    fn let_go(&self, state: &mut State, connection: &ConnRef) -> Result<(), Fault> {
+    fn let_go(&self, state: &mut State, connection: &ConnRef) -> Result<Freed, Fault> {
+        state.waiting.remove(connection);
         let Some(attachment) = state.attachments.get(connection) else {
-            return Ok(());
+            return Ok(Freed::Closed);
         };
         let last = !state
             .attachments
@@ -312,7 +348,12 @@ impl Hardware {
                 .map_err(|error| Fault::new(ErrorKind::HardwareError, error.in_full()))?;
         }
         let Some(attachment) = state.attachments.remove(connection) else {
-            return Ok(());
+            return Ok(Freed::Closed);
+        };
+        let freed = match &attachment.kernel {
+            Some(KernelPart::Chip { .. }) if !last => Freed::StillOpen,
+            Some(KernelPart::Chip { id, .. }) => Freed::Deleted(id.clone()),
+            _ => Freed::Closed,
         };
         for at in &attachment.lines {
             // Whoever sees the line's events until now sees its last one, too.
@@ -329,6 +370,6 @@ impl Hardware {
             }
             self.tell_led(state, led, "disconnect");
         }
-        Ok(())
+        Ok(freed)
     }
 }

@@ -418,16 +418,21 @@ impl Hardware {
 
     /// Gives the LEDs what was configured for them, or what the board file says.
     pub(super) fn restore_leds(&self, state: &mut State) {
+        state.leds = self.leds.names();
         for led in self.named_leds() {
-            let setting = self.led_setting(&led.name);
-            let result = match (&setting, &led.trigger) {
-                (Some(setting), _) => self.apply_led(state, &led, setting),
-                (None, Some(trigger)) => self.give_to(state, &led, trigger),
-                (None, None) => Ok(()),
-            };
-            if let Err(fault) = result {
-                log::warn!("the LED {} could not be set up: {fault}", led.name);
-            }
+            self.set_up_led(state, &led);
+        }
+    }
+
+    pub(super) fn set_up_led(&self, state: &mut State, led: &NamedLed) {
+        let setting = self.led_setting(&led.name);
+        let result = match (&setting, &led.trigger) {
+            (Some(setting), _) => self.apply_led(state, led, setting),
+            (None, Some(trigger)) => self.give_to(state, led, trigger),
+            (None, None) => Ok(()),
+        };
+        if let Err(fault) = result {
+            log::warn!("the LED {} could not be set up: {fault}", led.name);
         }
     }
 

@@ -7,34 +7,35 @@ mod leds;
 mod lines;
 mod targets;
 mod view;
+mod waiting;
 
 #[cfg(all(test, feature = "sim"))]
 mod tests;
 
 pub use crate::config::board::{Header, Unverified};
+pub use connections::Freed;
 pub use leds::{LedConfig, MAX_BLINK_MS};
 pub use lines::{LineConfig, MAX_PULSE_MS};
 pub use view::{BoardView, ChipView, HardwareView, LedView, LineView};
+pub use waiting::Waits;
 
 use crate::config::board::{self, Board, ChoiceError, Driver};
 use crate::domain::hardware::{Direction, Grant, LineAddress, Target};
 use crate::domain::record::{LedSetting, LineSetting};
 use crate::domain::requester::Transport;
-use crate::domain::{ConnRef, Dirs, ErrorKind, Fault, PlugRef, Requester, SlotRef, SnapName, work};
+use crate::domain::{ConnRef, Dirs, ErrorKind, Fault, PlugRef, Requester, SlotRef, SnapName};
 use crate::drivers::clock::Clock;
 use crate::drivers::gpio::cdev::Cdev;
 use crate::drivers::gpio::numbers::SysfsGpio;
-use crate::drivers::gpio::{ChipInfo, Chips, GpioError, Held};
+use crate::drivers::gpio::{Chips, GpioError, Held};
 use crate::drivers::leds::class::ClassLeds;
 use crate::drivers::leds::{LedError, Leds};
-use crate::drivers::uevents::Nodes;
 use crate::events::{Audience, Bus};
 use crate::store::Store;
 pub use catalogue::settle;
 use catalogue::{Catalogue, NamedLed};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
@@ -62,6 +63,14 @@ struct State {
     catalogue: Catalogue,
     holds: BTreeMap<LineAddress, Hold>,
     attachments: BTreeMap<ConnRef, Attachment>,
+    /// Connections whose hardware could not be had, and why; it is taken once it is there.
+    waiting: BTreeMap<ConnRef, waiting::Wish>,
+    /// What was configured has been taken once; from then on it is taken as soon as it is there.
+    restored: bool,
+    /// The LEDs of the driver as of the last look.
+    leds: Vec<String>,
+    /// What is to be warned of, once nobody waits for this state.
+    warnings: Vec<String>,
     /// LEDs that the agent blinks, or whose trigger it plays.
     shows: BTreeMap<String, leds::Show>,
     /// Numbers timers, so that one that was replaced while it waited for the lock does nothing.
@@ -287,72 +296,6 @@ impl Hardware {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Brings names and holds up to date with the chips that are present.
-    fn refresh(&self, state: &mut State) {
-        let Some(board) = &self.board else { return };
-        let present = self.chips.list();
-        if state.catalogue.chips == present && !state.catalogue.lines.is_empty() {
-            return;
-        }
-        let before =
-            std::mem::replace(&mut state.catalogue, Catalogue::new(board, &*self.chips, present)).chips;
-        self.follow_chips(state, &before);
-    }
-
-    /// Looks at the chips whenever the node of one comes or goes in the folder of devices, so that lines that went with
-    /// their chip are told at once and taken again when it is back. Ends only when the folder cannot be followed.
-    pub async fn follow_chips_of(self: Arc<Self>, devices: &Path) {
-        if let Err(error) = self.follow_nodes(devices).await {
-            log::warn!("chips that come and go are noticed with the next request only: {error}");
-        }
-    }
-
-    async fn follow_nodes(self: Arc<Self>, devices: &Path) -> std::io::Result<()> {
-        let nodes = Nodes::follow(devices)?;
-        loop {
-            nodes.changed("gpiochip").await?;
-            let hardware = Arc::clone(&self);
-            work::blocking(move || hardware.refresh(&mut hardware.state())).await?;
-        }
-    }
-
-    /// Lets go of the lines of chips that went away, and takes them again when their chip is back: outputs at their safe
-    /// values.
-    fn follow_chips(&self, state: &mut State, before: &[ChipInfo]) {
-        let chips = state.catalogue.chips.clone();
-        let now = |key: &str| chips.iter().find(|chip| chip.key == key).map(|chip| chip.node);
-        let then = |key: &str| before.iter().find(|chip| chip.key == key).map(|chip| chip.node);
-        let mut gone = Vec::new();
-        for (at, hold) in &mut state.holds {
-            if matches!(hold.holder, Holder::Agent(_)) && then(&at.chip) != now(&at.chip) {
-                log::warn!(board_line:% = format_args!("{}:{}", at.chip, at.offset); "line {} of {} went away with its chip", at.offset, at.chip);
-                hold.pulse = None;
-                hold.holder = Holder::Gone;
-                gone.push(at.clone());
-            }
-        }
-        for at in &gone {
-            self.tell_line(state, at, "gone");
-        }
-        let back: Vec<LineAddress> = state
-            .holds
-            .iter()
-            .filter(|(at, hold)| matches!(hold.holder, Holder::Gone) && now(&at.chip).is_some())
-            .map(|(at, _)| at.clone())
-            .collect();
-        for at in back {
-            let Some(hold) = state.holds.get(&at) else {
-                continue;
-            };
-            let (direction, active_low) = (hold.direction, hold.active_low);
-            let value = self.safe_value(state, &at);
-            if let Err(fault) = self.hold_again(state, &at, direction, active_low, value) {
-                log::error!("{fault}");
-            }
-            self.tell_line(state, &at, "back");
-        }
     }
 
     fn chip_facts(&self, label: &str) -> Option<&board::Chip> {

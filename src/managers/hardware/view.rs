@@ -1,6 +1,7 @@
 //! What a reader is shown. Reading has no side effects: a line that the agent does not hold has no `value`
 //! (decision 9).
 
+use super::waiting::Waits;
 use super::{Hardware, Hold, Holder, Scope, State, catalogue::LedPlace, catalogue::NamedLed};
 use super::{Header, Unverified};
 use crate::config::board::Board;
@@ -30,6 +31,8 @@ pub struct BoardView {
     pub unverified: Vec<Unverified>,
     /// Chips of the board file that are not there.
     pub missing: Vec<String>,
+    /// Connections whose hardware is not there.
+    pub waiting: Vec<Waits>,
 }
 
 /// One GPIO chip.
@@ -127,6 +130,7 @@ impl Hardware {
                 headers: board.headers.clone(),
                 unverified: board.unverified.clone(),
                 missing: missing(board, &state.catalogue.chips),
+                waiting: self.waits(&state, &scope),
             }),
             chips,
             lines,

@@ -48,6 +48,17 @@ impl Interfaces {
             .any(|grant| matches!(grant, crate::domain::hardware::Grant::Api { .. })))
     }
 
+    /// Leaves what an established connection stands for to the day when it is there.
+    fn wait_for(&self, view: &Repository, record: &ConnectionRecord, why: &str) {
+        let key = &record.connection;
+        if let Some(connection) = view.connection(key, record)
+            && let Ok(Some(target)) = super::target(&connection)
+        {
+            let safe = super::safe_value(&connection);
+            self.hardware.wait_for(key, &target, safe, why);
+        }
+    }
+
     /// Makes the hardware equal to the remembered connections of one snap, at either end: what is established and has
     /// both ends is held, everything else is not. Answers the snaps whose plugs may have gained or lost something. A
     /// line that cannot be had is told and left: the connection stays remembered.
@@ -69,7 +80,8 @@ impl Interfaces {
             }
             if record.is_established() && view.connection(key, record).is_some() {
                 if let Err(error) = self.attach(&view, record) {
-                    task.info(format!("{key} stays without its hardware: {error}"));
+                    task.info(format!("{key} waits for its hardware: {error}"));
+                    self.wait_for(&view, record, &error.to_string());
                 }
             } else {
                 self.hardware.detach(key)?;

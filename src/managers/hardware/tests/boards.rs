@@ -95,15 +95,55 @@ async fn lines_go_and_come_back_with_their_chip() {
     );
     let line = bench.hardware.line("GPIO4", &admin()).expect("back");
     assert_eq!((line.value, line.edges), (Some(0), true));
-    // Gone while it is disconnected: nothing is left of it.
+    // Gone while it is disconnected: what was configured is left of it, and nothing else.
     bench.chips.pull_or_put_back();
-    bench.hardware.view(&admin()).expect("a view");
+    let view = bench.hardware.view(&admin()).expect("a view");
+    let waiting = view.board.expect("a board").waiting;
+    assert_eq!(waiting.len(), 2, "{waiting:?}");
+    assert!(waiting[0].why.contains("pinctrl-sim"), "{waiting:?}");
+    bench.hardware.detach(&it).expect("detached");
+    let contact = connection("door:contact", "pi:bcm-gpio-4");
+    bench.hardware.detach(&contact).expect("detached");
+    bench.chips.pull_or_put_back();
+    let line = bench.hardware.line("GPIO27", &admin()).expect("ours");
+    assert_eq!((line.consumer.as_deref(), line.value), (Some("pinion"), Some(1)));
+    let line = bench.hardware.line("GPIO4", &admin()).expect("free");
+    assert_eq!(line.consumer, None);
+    let view = bench.hardware.view(&admin()).expect("a view");
+    assert!(view.board.expect("a board").waiting.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_not_there_at_the_start_is_waited_for() {
+    let bench = bench();
+    bench.chips.pull_or_put_back();
+    let it = connection("door:contact", "pi:bcm-gpio-4");
+    let at = LineAddress {
+        chip: "pinctrl-sim".into(),
+        offset: 4,
+    };
+    let wanted = (it.clone(), Target::Line(at), None);
+    assert_eq!(bench.hardware.restore(std::slice::from_ref(&wanted)).len(), 1);
+    assert!(!bench.hardware.is_attached(&it));
+    let warnings: Vec<String> = bench.store.world().warnings.keys().cloned().collect();
+    assert!(
+        matches!(&warnings[..], [text] if text.starts_with("door:contact waits") && text.contains("pinctrl-sim")),
+        "{warnings:?}"
+    );
+    let mut reader = bench.bus.subscribe(Filter::default(), None);
+    bench.chips.pull_or_put_back();
+    let line = bench.hardware.line("GPIO4", &admin()).expect("there");
+    assert_eq!((line.plug, line.edges), (Some(it.plug.clone()), true));
+    assert!(bench.hardware.is_attached(&it));
+    assert_eq!(events(&mut reader)[0].data["cause"], "back");
+    // One that is disconnected waits no more.
     bench.hardware.detach(&it).expect("detached");
     bench.chips.pull_or_put_back();
-    assert_eq!(
-        bench.hardware.line("GPIO27", &admin()).expect("free").consumer,
-        None
-    );
+    bench.hardware.restore(&[wanted]);
+    bench.hardware.detach(&it).expect("detached");
+    bench.chips.pull_or_put_back();
+    bench.hardware.view(&admin()).expect("a view");
+    assert!(!bench.hardware.is_attached(&it));
 }
 
 #[tokio::test]
@@ -115,7 +155,7 @@ async fn a_chip_that_goes_is_noticed_without_a_request() {
     let node = devices.path().join("gpiochip0");
     std::fs::write(&node, "").expect("a node");
     let (hardware, folder) = (Arc::clone(&bench.hardware), devices.path().to_owned());
-    let following = tokio::spawn(async move { hardware.follow_chips_of(&folder).await });
+    let following = tokio::spawn(async move { hardware.follow_devices(&folder).await });
     tokio::task::yield_now().await;
     bench.chips.pull_or_put_back();
     std::fs::remove_file(&node).expect("the node goes");

@@ -2,8 +2,9 @@
 //! interfaces-and-hardware, section 2).
 
 use super::{BEFORE, with_record};
-use crate::domain::{ConnectionRecord, kinds};
+use crate::domain::{ConnRef, ConnectionRecord, kinds};
 use crate::engine::{Outcome, Probe, TaskContext, TaskError, TaskKind};
+use crate::managers::hardware::Freed;
 use crate::managers::interfaces::Interfaces;
 use crate::managers::interfaces::plan::DisconnectParams;
 use std::sync::Arc;
@@ -30,8 +31,9 @@ impl TaskKind for Disconnect {
         if task.memory::<ConnectionRecord>(BEFORE).is_none() {
             task.remember(BEFORE, &before)?;
         }
-        self.0.hardware.detach(&key)?;
+        let freed = self.0.hardware.detach(&key)?;
         let after = remembered(before, params.forget);
+        self.0.end_handles(task, &key, after.clone(), freed)?;
         self.0.commit_connection(task, key, after);
         Ok(Outcome::Done)
     }
@@ -67,6 +69,43 @@ impl TaskKind for Disconnect {
         if let Ok(params) = task.params::<DisconnectParams>() {
             self.0.conclude(task, &params.connection);
         }
+    }
+}
+
+impl Interfaces {
+    /// Ends what the apps of a connection's snap have open of it, and says how.
+    fn end_handles(
+        &self,
+        task: &TaskContext,
+        key: &ConnRef,
+        after: Option<ConnectionRecord>,
+        freed: Freed,
+    ) -> Result<(), TaskError> {
+        match freed {
+            Freed::Closed => {}
+            Freed::Deleted(chip) => task.info(format!(
+                "the chip of {} was deleted ({chip}): whoever has it open is told that it is gone",
+                key.slot
+            )),
+            Freed::StillOpen => {
+                let snap = &key.plug.snap;
+                let running = self.services.running(snap);
+                let stays = format!("the chip of {} stays, since others are connected to it", key.slot);
+                if running.is_empty() {
+                    task.info(stays);
+                    return Ok(());
+                }
+                task.info(format!(
+                    "{stays}; services of {snap} are restarted to let go of it: {}",
+                    running.join(", ")
+                ));
+                // They start without it.
+                self.services
+                    .write_launch(&with_record(&task.world(), key, after), snap)?;
+                self.services.wait_for(self.services.restart(snap, &running))?;
+            }
+        }
+        Ok(())
     }
 }
 

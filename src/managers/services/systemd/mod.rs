@@ -12,7 +12,7 @@ use super::board::Activity;
 use super::dbus;
 use super::logs::{LogItem, LogLine, LogStream};
 use super::unit::{How, Leave, Surroundings};
-use crate::domain::snap::{AppInfo, Daemon};
+use crate::domain::snap::{AppInfo, Confinement, Daemon};
 use crate::domain::{Dirs, Fault, Finding, SnapName, SnapRecord, names, work};
 use crate::drivers::journal::Journal;
 use crate::drivers::{bus, fs, random, units};
@@ -120,6 +120,10 @@ fn wanted(dirs: &Dirs, launcher: &Path, record: &SnapRecord) -> Vec<UnitFile> {
         revision: record.current,
         launcher,
         has_mount: dirs.units().join(mount).exists(),
+        confined: record
+            .info()
+            .map(Arc::as_ref)
+            .filter(|_| super::confinement(record) == Confinement::Strict),
     };
     let services = record.info().into_iter().flat_map(|info| info.services());
     services

@@ -3,7 +3,7 @@
 
 use crate::domain::schedule::{Events, Schedule};
 use crate::domain::snap::{AppInfo, Daemon, RestartCondition};
-use crate::domain::{Dirs, Revision, SnapName, names};
+use crate::domain::{Dirs, Revision, SnapInfo, SnapName, names};
 use crate::drivers::sockets::Place;
 use crate::drivers::units::{Text, mount_unit};
 use crate::managers::services::activation::{is_activated, place};
@@ -28,7 +28,34 @@ pub struct Facts<'a> {
     pub launcher: &'a Path,
     /// systemd keeps the snap's mount as a unit.
     pub has_mount: bool,
+    /// The snap, where it is confined.
+    pub confined: Option<&'a SnapInfo>,
 }
+
+/// The interface whose plugs have a node of their own.
+const CHARDEV: &str = "gpio-chardev";
+
+/// Interfaces that come without device nodes: a service that has no others needs the standard ones only.
+const NODELESS: [&str; 18] = [
+    "bool-file",
+    "content",
+    "daemon-notify",
+    "dbus",
+    "gpio",
+    "home",
+    "led",
+    "log-observe",
+    "mount-observe",
+    "network",
+    "network-bind",
+    "network-observe",
+    "network-status",
+    "personal-files",
+    "snapd-control",
+    "system-files",
+    "system-observe",
+    "timezone-control",
+];
 
 /// The agent, which prepares what the launcher needs.
 const AGENT: &str = "pinion.service";
@@ -133,6 +160,7 @@ fn service(facts: &Facts<'_>, app: &AppInfo) -> UnitFile {
             text.set(key, &run(&format!("--command={command} ")));
         }
     }
+    limit_devices(facts, app, &mut text);
     text.set("TimeoutStopSec", &seconds(app.stop_timeout.unwrap_or(STOP)));
     if let Some(limit) = app.start_timeout {
         text.set("TimeoutStartSec", &seconds(limit));
@@ -163,6 +191,30 @@ fn service(facts: &Facts<'_>, app: &AppInfo) -> UnitFile {
         text.set("WantedBy", "multi-user.target");
     }
     file(text, service_name(facts.snap, &app.name))
+}
+
+/// Refuses all device nodes but the standard ones and the chips of the app's plugs. systemd looks for these nodes when
+/// the service starts: one that is connected later, or comes back under another number, is there from its next start on.
+fn limit_devices(facts: &Facts<'_>, app: &AppInfo, text: &mut Text) {
+    let Some(info) = facts.confined else { return };
+    let interface = |name: &String| info.plugs.get(name).map_or("", |plug| plug.interface.as_str());
+    let needs_nodes = |name: &String| {
+        let interface = interface(name);
+        interface != CHARDEV && !NODELESS.contains(&interface)
+    };
+    if app.plugs.iter().any(needs_nodes) {
+        return;
+    }
+    text.set("DevicePolicy", "closed");
+    for plug in app.plugs.iter().filter(|name| interface(name) == CHARDEV) {
+        let node = facts
+            .dirs
+            .snap_devices()
+            .join(CHARDEV)
+            .join(facts.snap.as_str())
+            .join(plug);
+        text.set("DeviceAllow", &format!("{} rwm", node.display()));
+    }
 }
 
 impl Facts<'_> {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::snap::SocketInfo;
+use crate::domain::snap::{EndInfo, SocketInfo};
 
 fn app(name: &str) -> AppInfo {
     AppInfo {
@@ -22,8 +22,49 @@ fn made_of(app: &AppInfo, has_mount: bool) -> Vec<UnitFile> {
         revision: "x1".parse().expect("a revision"),
         launcher: Path::new("/usr/bin/pinion"),
         has_mount,
+        confined: None,
     };
     units(&facts, app, &|_| 7)
+}
+
+/// decision 40: no chip but its own
+#[test]
+fn a_confined_service_has_the_nodes_of_its_plugs_only() {
+    let devices = |interfaces: &[(&str, &str)]| {
+        let mut info = SnapInfo::named(SnapName::new("lamp").expect("a name"));
+        let mut app = app("web");
+        for (plug, interface) in interfaces {
+            app.plugs.push((*plug).to_owned());
+            let end = EndInfo {
+                interface: (*interface).to_owned(),
+                ..EndInfo::default()
+            };
+            info.plugs.insert((*plug).to_owned(), end);
+        }
+        let (dirs, snap) = (Dirs::new("/"), SnapName::new("lamp").expect("a name"));
+        let facts = Facts {
+            dirs: &dirs,
+            snap: &snap,
+            revision: "x1".parse().expect("a revision"),
+            launcher: Path::new("/usr/bin/pinion"),
+            has_mount: true,
+            confined: Some(&info),
+        };
+        let files = units(&facts, &app, &|_| 7);
+        let lines = lines(&files[0])
+            .into_iter()
+            .filter(|line| line.starts_with("Device"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(devices(&[]), ["DevicePolicy=closed"]);
+    assert_eq!(
+        devices(&[("net", "network"), ("bank", "gpio-chardev")]),
+        [
+            "DevicePolicy=closed",
+            "DeviceAllow=/dev/snap/gpio-chardev/lamp/bank rwm"
+        ]
+    );
+    assert!(devices(&[("bank", "gpio-chardev"), ("bus", "i2c")]).is_empty());
 }
 
 /// A unit without its comments and empty lines.
