@@ -123,8 +123,7 @@ impl Store {
     /// Opens the database below `dirs`, mends what can be mended, and starts the writer.
     pub fn open(dirs: &Dirs, clock: Clock) -> Result<(Arc<Self>, OpenReport), StoreError> {
         let path = dirs.database();
-        let (connection, report) = recovery::open(dirs)?;
-        let mut world = load::world(&connection)?;
+        let (connection, mut world, report) = recovery::open(dirs)?;
         if !report.warnings.is_empty() {
             let mut tx = Tx::new(&connection, world.clone(), clock.now());
             for warning in &report.warnings {

@@ -1,6 +1,6 @@
 //! Opening, migrating, checking, backing up; what happens when the database is damaged (R13, R14).
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, World, load};
 use crate::domain::Dirs;
 use crate::drivers::fs::{self, Named};
 use rusqlite::Connection;
@@ -43,45 +43,70 @@ fn closed_marker(database: &Path) -> PathBuf {
 }
 
 /// Opens the database of `dirs`, or what is left of it.
-pub fn open(dirs: &Dirs) -> Result<(Connection, OpenReport), StoreError> {
+pub fn open(dirs: &Dirs) -> Result<(Connection, World, OpenReport), StoreError> {
     let path = dirs.database();
     fs::make_dir(&dirs.state(), 0o700)?;
-    let mut report = OpenReport::default();
-    match open_checked(&path) {
-        Ok(connection) => {
-            report.restored = keeps_damaged(&dirs.state());
-            return Ok((connection, report));
+    let backup = backup_path(&path);
+    // Where there is a backup there was a database: a start that was cut off may have taken it away.
+    let is_gone = backup.exists() && std::fs::metadata(&path).map_or(0, |about| about.len()) == 0;
+    let opened = if is_gone {
+        Err(StoreError::Damaged(String::from("it is gone")))
+    } else {
+        open_checked(&path)
+    };
+    let reason = match opened {
+        Ok((connection, world)) => {
+            let report = OpenReport {
+                restored: keeps_damaged(&dirs.state()),
+                ..OpenReport::default()
+            };
+            return Ok((connection, world, report));
         }
-        Err(StoreError::Damaged(reason)) => {
-            let aside = set_aside(&path)?;
-            log::error!(
-                "the state database is damaged ({reason}); it was set aside as {}",
-                aside.display()
-            );
-            report.restored = true;
-            let backup = backup_path(&path);
-            if backup.exists() {
-                std::fs::copy(&backup, &path).named("restore", &path)?;
-                match open_checked(&path) {
-                    Ok(connection) => {
-                        report.warnings.push(format!(
-                            "the state database was damaged; the last backup was restored and the damaged file kept as {}: compare what is installed with what you expect; what the backup does not know stays on the disk until that file is removed",
-                            aside.display()
-                        ));
-                        return Ok((connection, report));
-                    }
-                    Err(StoreError::Damaged(_)) => set_aside(&path).map(drop)?,
-                    Err(other) => return Err(other),
-                }
+        Err(StoreError::Damaged(reason)) => reason,
+        Err(other) => return Err(other),
+    };
+    let aside = set_aside(&path)?;
+    let kept = aside.display();
+    log::error!("the state database is damaged ({reason}); it was set aside as {kept}");
+    let restored = if backup.exists() {
+        restore(&backup, &path)?;
+        open_checked(&path)
+    } else {
+        Err(StoreError::Damaged(String::new()))
+    };
+    let (warning, (connection, world)) = match restored {
+        Ok(opened) => (
+            format!(
+                "the state database was damaged; the last backup was restored and the damaged file kept as {kept}: compare what is installed with what you expect; what the backup does not know stays on the disk until that file is removed"
+            ),
+            opened,
+        ),
+        Err(StoreError::Damaged(_)) => {
+            if path.exists() {
+                set_aside(&path)?;
             }
-            report.warnings.push(format!(
-                "the state database was damaged and there is no usable backup; the agent started empty and kept the damaged file as {}: install the snaps again; their old files stay on the disk until that file is removed",
-                aside.display()
-            ));
+            let warning = format!(
+                "the state database was damaged and there is no usable backup; the agent started empty and kept the damaged file as {kept}: install the snaps again; their old files stay on the disk until that file is removed"
+            );
+            (warning, open_checked(&path)?)
         }
         Err(other) => return Err(other),
-    }
-    Ok((open_checked(&path)?, report))
+    };
+    let report = OpenReport {
+        warnings: vec![warning],
+        restored: true,
+    };
+    Ok((connection, world, report))
+}
+
+/// Puts a copy of the backup in the database's place, whole or not at all.
+fn restore(backup: &Path, path: &Path) -> Result<(), StoreError> {
+    let fresh = path.with_extension("restored");
+    std::fs::copy(backup, &fresh).named("restore", &fresh)?;
+    let file = File::open(&fresh).named("open", &fresh)?;
+    file.sync_all().named("sync", &fresh)?;
+    std::fs::rename(&fresh, path).named("rename to", path)?;
+    Ok(fs::sync_dir(path.parent().unwrap_or(Path::new("/")))?)
 }
 
 /// A database that was set aside lies there still: nobody has looked into it and removed it.
@@ -92,7 +117,7 @@ fn keeps_damaged(state: &Path) -> bool {
         .any(|entry| entry.file_name().to_string_lossy().contains(".damaged-"))
 }
 
-fn open_checked(path: &Path) -> Result<Connection, StoreError> {
+fn open_checked(path: &Path) -> Result<(Connection, World), StoreError> {
     let marker = closed_marker(path);
     let was_closed = marker.exists();
     // The file gets its final mode when it is made.
@@ -120,8 +145,13 @@ fn open_checked(path: &Path) -> Result<Connection, StoreError> {
         check(&connection)?;
     }
     migrate(&connection)?;
-    fs::remove_file(&marker)?;
-    Ok(connection)
+    let world = load::world(&connection)?;
+    if was_closed {
+        // For good, before anything is written: it must not come back by a power cut.
+        fs::remove_file(&marker)?;
+        fs::sync_dir(path.parent().unwrap_or(Path::new("/")))?;
+    }
+    Ok((connection, world))
 }
 
 /// The database's own check of its structure.
@@ -154,12 +184,18 @@ fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
         .map(|since| since.as_nanos())
         .unwrap_or_default();
     let aside = path.with_extension(format!("damaged-{stamp}"));
-    std::fs::rename(path, &aside).named("set aside", path)?;
+    // First what would be taken for a part of the next database.
     for suffix in ["-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
         fs::remove_file(Path::new(&name))?;
     }
+    if path.exists() {
+        std::fs::rename(path, &aside).named("set aside", path)?;
+    } else {
+        File::create(&aside).named("create", &aside)?;
+    }
+    fs::sync_dir(path.parent().unwrap_or(Path::new("/")))?;
     Ok(aside)
 }
 

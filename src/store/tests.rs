@@ -112,6 +112,50 @@ fn a_damaged_database_is_set_aside_and_the_backup_restored() {
 }
 
 #[test]
+fn a_restore_that_was_cut_off_is_made_again() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (store, _) = open(dir.path());
+    store.commit(|tx| tx.add_warning("before")).expect("commit");
+    store.backup().expect("backup");
+    store.commit(|tx| tx.add_warning("after")).expect("commit");
+    let path = store.path().to_owned();
+    // The log of another database, which must not be taken for the restored one's.
+    let log = std::fs::read(path.with_extension("db-wal")).expect("the log");
+    store.close();
+    let gone: fn(&Path) = |path| std::fs::remove_file(path).expect("gone");
+    let begun: fn(&Path) = |path| std::fs::write(path, b"").expect("begun");
+    for cut in [gone, begun] {
+        cut(&path);
+        std::fs::write(path.with_extension("db-wal"), &log).expect("the log");
+        let (store, report) = open(dir.path());
+        assert!(report.restored);
+        assert!(report.warnings[0].contains("the last backup was restored"));
+        let world = store.world();
+        assert!(world.warnings.contains_key("before") && !world.warnings.contains_key("after"));
+        store.close();
+    }
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_damage_too() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (store, _) = open(dir.path());
+    store
+        .commit(|tx| tx.put_change(change(1, Some(1))))
+        .expect("commit");
+    store.backup().expect("backup");
+    store.close();
+    let connection = Connection::open(store.path()).expect("the database");
+    let spoil = "UPDATE changes SET record = replace(record, '{', '[')";
+    connection.execute_batch(spoil).expect("damage");
+    drop(connection);
+    let (store, report) = open(dir.path());
+    assert!(report.restored);
+    assert!(store.world().changes.contains_key(&ChangeId(1)));
+    store.close();
+}
+
+#[test]
 fn a_missing_database_starts_empty() {
     let dir = tempfile::tempdir().expect("a folder");
     let (store, report) = open(dir.path());
