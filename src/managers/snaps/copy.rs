@@ -10,11 +10,12 @@ pub(super) fn copy_data(from: &Path, to: &Path) -> Result<(), FileError> {
     let temporary = unfinished(to);
     fs::remove_tree(&temporary)?;
     copy_tree(from, &temporary)?;
-    std::fs::rename(&temporary, to).named("rename to", to)?;
-    // one sync for all of it
+    // One sync for all of it, before its name says that it is whole.
     let dir = to.parent().unwrap_or(Path::new("/"));
     let file = File::open(dir).named("open", dir)?;
-    nix::unistd::syncfs(&file).named("sync", dir)
+    nix::unistd::syncfs(&file).named("sync", dir)?;
+    std::fs::rename(&temporary, to).named("rename to", to)?;
+    fs::sync_dir(dir)
 }
 
 /// Where a copy stands until it is whole.
