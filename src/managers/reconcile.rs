@@ -36,7 +36,8 @@ fn mend_disk(snaps: &Snaps, world: &World, restored: bool) {
         }
         match snaps.repair(&difference) {
             Ok(()) => log::info!("{}: mended", difference.what),
-            Err(error) => log::error!("{}: {error}", difference.what),
+            Err(error) if error == difference.what => snaps.warn(error),
+            Err(error) => snaps.warn(format!("{}: {error}", difference.what)),
         }
     }
 }

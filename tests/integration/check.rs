@@ -3,12 +3,14 @@
 use crate::support::TestDaemon;
 use crate::support::daemon::binary;
 use crate::support::snaps::{BASE, pack};
+use crate::support::somebody::is_root;
 use rusqlite::Connection;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
 /// What the check prints, line by line, and whether it is content.
 fn check(root: &Path) -> (bool, Vec<String>) {
@@ -19,6 +21,14 @@ fn check(root: &Path) -> (bool, Vec<String>) {
         .expect("pinion check runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     (output.status.success(), text.lines().map(str::to_owned).collect())
+}
+
+fn eventually(what: &str, so: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while !so() {
+        assert!(Instant::now() < end, "not so in 30 s: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn edit(root: &Path, sql: &str) {
@@ -101,6 +111,56 @@ fn a_healthy_system_is_content_with_and_without_its_daemon() {
     assert_eq!(check(&daemon.root()), (true, vec![String::from("ok")]));
     daemon.stop();
     assert_eq!(check(&daemon.root()), (true, vec![String::from("ok")]));
+}
+
+/// R6; decision 20
+#[test]
+fn a_file_that_is_not_the_one_that_was_checked_does_not_stay_mounted() {
+    if !is_root() {
+        println!(
+            "skipped: check::a_file_that_is_not_the_one_that_was_checked_does_not_stay_mounted: only root mounts snaps"
+        );
+        return;
+    }
+    let mut daemon = furnished();
+    let root = daemon.root();
+    let (file, target) = (
+        root.join("var/lib/snapd/snaps/lights_x1.snap"),
+        root.join("snap/lights/x1"),
+    );
+    let is_mounted = || {
+        let table = fs::read_to_string("/proc/self/mounts").expect("the mounts");
+        let mut places = table.lines().filter_map(|line| line.split(' ').nth(1));
+        places.any(|place| Path::new(place) == target)
+    };
+    let is_active =
+        |daemon: &TestDaemon| daemon.get("/v2/apps?names=lights.lights").result()[0]["active"] == true;
+    let right = fs::read(&file).expect("the file");
+    // What is mounted when the agent starts, as it is by systemd, is a file that nobody has checked.
+    daemon.kill();
+    assert!(is_mounted());
+    let mut wrong = right.clone();
+    *wrong.last_mut().expect("a byte") ^= 1;
+    fs::write(&file, &wrong).expect("another file");
+    daemon.launch();
+    assert!(!is_mounted());
+    let snap = daemon.get("/v2/snaps/lights");
+    assert!(snap.result()["broken"].is_string(), "{snap:?}");
+    assert!(!is_active(&daemon));
+    let warnings = daemon.get("/v2/warnings").result().to_string();
+    let said = "is not the one that was checked: install the snap again";
+    assert!(warnings.contains(said), "{warnings}");
+    let (content, lines) = check(&root);
+    assert!(
+        !content && lines.len() == 1 && lines[0].contains(said),
+        "{lines:#?}"
+    );
+    daemon.stop();
+    fs::write(&file, &right).expect("the file");
+    daemon.launch();
+    assert!(is_mounted());
+    eventually("the service runs again", || is_active(&daemon));
+    assert_eq!(check(&root), (true, vec![String::from("ok")]));
 }
 
 #[test]

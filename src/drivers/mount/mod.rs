@@ -47,7 +47,7 @@ pub enum MountError {
     #[error(transparent)]
     Image(#[from] ImageError),
     /// No loop device could be had.
-    #[error("cannot get a loop device for {}: {source}", .file.display())]
+    #[error("cannot get a loop device for {} by /dev/loop-control: {source}", .file.display())]
     Loop {
         /// The snap file.
         file: PathBuf,

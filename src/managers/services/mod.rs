@@ -350,6 +350,15 @@ impl Services {
             if is_being_changed(world, &record.name) {
                 continue;
             }
+            let files = self.around.dirs.snap_mount(&record.name, record.current);
+            if !files.join("meta").is_dir() {
+                log::error!(
+                    "snap {} is not started: nothing is mounted at {}",
+                    record.name,
+                    files.display()
+                );
+                continue;
+            }
             let (services, record) = (self.clone(), record.clone());
             let start = async move {
                 if let Err(fault) = services.prepare(&record).await {

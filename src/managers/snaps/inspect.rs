@@ -164,6 +164,14 @@ impl Snaps {
         }
     }
 
+    /// Tells people what they have to see to. Blocks.
+    pub fn warn(&self, text: String) {
+        log::error!("{text}");
+        if let Err(error) = self.store.commit(move |tx| tx.add_warning(&text)) {
+            log::error!("{error}");
+        }
+    }
+
     fn inspect_revision(
         &self,
         record: &SnapRecord,
@@ -197,6 +205,18 @@ impl Snaps {
         }
         if !identity::is_same(&file, &revision.file) {
             found.push(person("is not the one that was checked"));
+            // It may have been mounted before anybody looked: by systemd, at the start of the machine.
+            let target = self.dirs.snap_mount(name, number);
+            let mounted = matches!(self.mounts.state(&target), Ok(State::Mounted(_)));
+            if mounted || self.mounts.leaves_a_trace(&target) {
+                found.push(Discrepancy {
+                    what: format!(
+                        "snap {:?} ({number}) is mounted from a file that was not checked",
+                        name.as_str()
+                    ),
+                    repair: Repair::Unmount(target),
+                });
+            }
             return;
         }
         if deep && identity::hash_file(&file).is_ok_and(|hash| hash != revision.file.sha3_384) {
