@@ -62,7 +62,7 @@ pub fn leave(root: tempfile::TempDir) {
 }
 
 /// Makes unpacked snaps removable: those of an ordinary user are folders that cannot be written.
-fn open_up(dir: &Path) {
+pub fn open_up(dir: &Path) {
     use std::os::unix::fs::PermissionsExt;
     if dir.symlink_metadata().is_ok_and(|about| about.is_dir()) {
         let _ = std::fs::set_permissions(dir, PermissionsExt::from_mode(0o755));

@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// A small generator of our own, so that a run can be repeated by its seed.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn next(&mut self, below: u64) -> u64 {
+    pub fn next(&mut self, below: u64) -> u64 {
         // xorshift64: good enough to pick moments and actions.
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
