@@ -196,7 +196,10 @@ impl Bench {
         .arg(&self.parts.kernel)
         .arg("-initrd")
         .arg(initramfs)
-        .args(["-append", "console=ttyS0 panic=-1 quiet loglevel=4"])
+        .args([
+            "-append",
+            "console=ttyS0 panic=-1 quiet loglevel=4 no_timer_check",
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
         let mut child = qemu.spawn()?;

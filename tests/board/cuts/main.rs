@@ -1,7 +1,7 @@
 //! Power cuts (R3): a machine with the real agent is cut off its power in the middle of its work, starts again from what
 //! is left on its disk, and must be as it has acknowledged to be.
 //!
-//!   tests/board/run cuts, or: cargo test --test cuts -- [--cuts N] [--seed SEED] [--only-prepare]
+//!   tests/board/run cuts, or: cargo test --test cuts -- [--cuts N] [--seed SEED]
 //!
 //! Four clients in the machine install, refresh and remove an app with hooks and a service, connect and disconnect a
 //! line, set configuration and a line's safe value; what they send, what is acknowledged and how it ended is told over
@@ -87,14 +87,18 @@ fn files(dir: &Path) -> Result<Vec<(&'static str, PathBuf)>, std::io::Error> {
     std::fs::remove_file(&snaps.base)?;
     shell_base::fill(&dir.join("bare.tree"), &["dash", "sleep"], &files[0].1);
     snaps::pack(dir, "bare", &[]);
-    let plain = |name: &str, more: &str| {
+    let plain = |name: &str, more: &str, files: snaps::Files| {
         let yaml = format!(
             "name: {name}\nversion: '1'\nsummary: s\ndescription: d\nbase: bare\narchitectures: [all]\n{more}"
         );
-        snaps::pack(dir, name, &[("meta/snap.yaml", &yaml, false)])
+        let mut files = files.to_vec();
+        files.push(("meta/snap.yaml", &yaml, false));
+        snaps::pack(dir, name, &files)
     };
-    files.push(("lamp.snap", plain("lamp", "plugs: {pin: {interface: gpio}}\n")));
-    files.push(("clock.snap", plain("clock", "")));
+    let lamp = plain("lamp", "plugs: {pin: {interface: gpio}}\n", &[]);
+    files.push(("lamp.snap", lamp));
+    let configure = ("meta/hooks/configure", "#!/bin/sh\nexit 0\n", true);
+    files.push(("clock.snap", plain("clock", "", &[configure])));
     files.push(("bare.snap", snaps.base));
     files.push(("board.snap", snaps.gadget));
     let mut lights = snaps.lights.into_iter();
