@@ -120,13 +120,18 @@ impl House {
         self.managers.services.has_groups()
     }
 
-    /// Makes the system equal to the store; after `patience` the start goes on and this ends by itself.
+    /// Makes the system equal to the store; after `patience` the start goes on and this ends by itself. systemd starts
+    /// services after the agent: what must not be mounted is gone before, however long it takes.
     pub async fn reconcile(&self, restored: bool, patience: Duration) {
-        let all = reconcile::reconcile(Arc::clone(&self.managers), self.store.world(), restored);
+        let (taken_away, is_taken_away) = tokio::sync::oneshot::channel();
+        let world = self.store.world();
+        let all = reconcile::reconcile(Arc::clone(&self.managers), world, restored, taken_away);
         if tokio::time::timeout(patience, work::spawn(Box::pin(all)))
             .await
             .is_err()
         {
+            // Whoever should tell may have panicked, which is logged.
+            let _ = is_taken_away.await;
             log::warn!("the system is still being made equal to the state; the agent answers meanwhile");
         }
     }

@@ -2,16 +2,23 @@
 
 use super::Managers;
 use super::services;
-use super::snaps::Snaps;
+use super::snaps::{Discrepancy, Snaps};
 use crate::domain::{Dirs, Finding, work};
 use crate::store::World;
 use std::sync::Arc;
+use tokio::sync::oneshot;
 
 /// Mends whatever differs: mounts and links first, then lines, then cookies, then the services that need all of these. When the store was
-/// `restored` from a backup, what it does not know is kept: it may be newer than the backup.
-pub async fn reconcile(managers: Arc<Managers>, world: Arc<World>, restored: bool) {
+/// `restored` from a backup, what it does not know is kept: it may be newer than the backup. `taken_away` is told when
+/// nothing is mounted any more that must not be.
+pub async fn reconcile(
+    managers: Arc<Managers>,
+    world: Arc<World>,
+    restored: bool,
+    taken_away: oneshot::Sender<()>,
+) {
     let (snaps, seen) = (Arc::clone(&managers.snaps), Arc::clone(&world));
-    let disk = work::blocking(move || mend_disk(&snaps, &seen, restored));
+    let disk = work::blocking(move || mend_disk(&snaps, &seen, restored, taken_away));
     if let Err(error) = disk.await {
         log::error!("the snaps could not be looked at: {error}");
     }
@@ -23,18 +30,29 @@ pub async fn reconcile(managers: Arc<Managers>, world: Arc<World>, restored: boo
     managers.services.reconcile(&world).await;
 }
 
-fn mend_disk(snaps: &Snaps, world: &World, restored: bool) {
+fn mend_disk(snaps: &Snaps, world: &World, restored: bool, taken_away: oneshot::Sender<()>) {
     if let Err(error) = snaps.sweep_uploads() {
         log::warn!("{}", error.in_full());
     }
     snaps.sweep_mounts();
-    let in_changes = snaps.missing_in_changes(world);
-    for difference in in_changes.into_iter().chain(snaps.inspect(world, false)) {
+    let mut differences = snaps.missing_in_changes(world);
+    differences.extend(snaps.inspect(world, false));
+    let (strays, rest): (Vec<_>, Vec<_>) = differences
+        .into_iter()
+        .partition(|difference| difference.repair.takes_away());
+    mend(snaps, &strays, restored);
+    // Who waited may have gone on.
+    let _ = taken_away.send(());
+    mend(snaps, &rest, restored);
+}
+
+fn mend(snaps: &Snaps, differences: &[Discrepancy], restored: bool) {
+    for difference in differences {
         if restored && difference.repair.takes_away() {
             log::warn!("{}; it is kept, because the state is a backup", difference.what);
             continue;
         }
-        match snaps.repair(&difference) {
+        match snaps.repair(difference) {
             Ok(()) => log::info!("{}: mended", difference.what),
             Err(error) if error == difference.what => snaps.warn(error),
             Err(error) => snaps.warn(format!("{}: {error}", difference.what)),
