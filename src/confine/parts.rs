@@ -32,10 +32,9 @@ const NETWORK: &str = "/etc/hosts /etc/resolv.conf /etc/services /etc/protocols 
 /// The system's message bus. Its policies know root only, so that is much for a service of root's.
 const BUS: &str = "+/run/dbus";
 
-/// What a connected interface adds, `+` where it may write; a star stands for the rest of a device's name.
+/// What connected interfaces add, `+` where it may write; a star stands for the rest of a device's name.
 const BY_INTERFACE: &[(&str, &str)] = &[
-    ("alsa", "/dev/snd"),
-    ("audio-playback", "/dev/snd"),
+    ("alsa audio-playback audio-record", "/dev/snd"),
     (
         "block-devices",
         "/dev/sd* /dev/vd* /dev/mmcblk* /dev/nvme* /dev/loop*",
@@ -45,34 +44,37 @@ const BY_INTERFACE: &[(&str, &str)] = &[
     ("firewall-control", "+/proc/sys/net"),
     ("framebuffer", "/dev/fb*"),
     ("fuse-support", "/dev/fuse"),
-    ("dbus", BUS),
+    (
+        "avahi-control avahi-observe bluez dbus fwupd hostname-control locale-control location-control location-observe \
+         login-session-control login-session-observe modem-manager network-manager network-manager-observe polkit shutdown \
+         time-control timedate-control timeserver-control timezone-control udisks2 upower-observe",
+        BUS,
+    ),
     ("gpio-control", "/dev/gpiochip* +/sys/class/gpio +/sys/devices"),
     ("gpio-memory-control", "/dev/gpiomem*"),
     ("hardware-observe", "/run/udev /etc/modprobe.d"),
-    ("hardware-random-control", "/dev/hwrng"),
-    ("hardware-random-observe", "/dev/hwrng"),
+    ("hardware-random-control hardware-random-observe", "/dev/hwrng"),
     ("home", "+/home"),
-    ("joystick", "/dev/input"),
+    ("joystick raw-input", "/dev/input"),
     ("kvm", "/dev/kvm"),
     ("log-observe", "/var/log /run/log/journal /dev/kmsg"),
     ("mount-observe", "/etc/fstab /etc/mtab /run/mount"),
-    ("network", NETWORK),
-    ("network-bind", NETWORK),
-    ("network-control", NETWORK),
+    (
+        "network network-bind network-control network-manager network-setup-control firewall-control",
+        NETWORK,
+    ),
     (
         "network-control",
         "+/proc/sys/net +/run/netns +/run/wpa_supplicant +/var/lib/dhcp /dev/net/tun /dev/rfkill /etc/iproute2",
     ),
     ("opengl", "/dev/dri /dev/vchiq"),
     ("ppp", "/dev/ppp"),
-    ("raw-input", "/dev/input"),
     ("raw-usb", "/dev/bus/usb /dev/ttyUSB* /dev/ttyACM* /run/udev"),
     ("removable-media", "+/media +/mnt +/run/media"),
-    ("shutdown", BUS),
+    ("snapd-control", "+/run/snapd.socket"),
     ("system-observe", "/boot"),
     ("uhid", "/dev/uhid"),
     ("uinput", "/dev/uinput"),
-    ("watchdog-control", "/dev/watchdog*"),
 ];
 
 /// The contract's list for those of whom nothing is kept back.
@@ -286,7 +288,8 @@ impl Plan<'_> {
     fn connected(&mut self, launch: &Launch, which: &Which) {
         let mut words: Vec<&str> = Vec::new();
         for plug in which.plugs().iter().filter_map(|plug| launch.plugs.get(plug)) {
-            let rows = BY_INTERFACE.iter().filter(|row| row.0 == plug.interface);
+            let fits = |names: &str| names.split_whitespace().any(|name| name == plug.interface);
+            let rows = BY_INTERFACE.iter().filter(|row| fits(row.0));
             for (_, more) in rows {
                 if !words.contains(more) {
                     words.push(more);

@@ -76,6 +76,9 @@ const RETURN: u16 = 0x06;
 const ALLOW: u32 = 0x7fff_0000;
 const REFUSE: u32 = 0x0005_0000;
 
+/// The kernel reads a whole word.
+const MODE: libc::c_ulong = libc::SECCOMP_MODE_FILTER as libc::c_ulong;
+
 /// The filter exists for this machine.
 pub fn is_here() -> bool {
     MACHINE.is_some()
@@ -153,7 +156,7 @@ pub fn enter(families: u64, may_mount: bool) -> io::Result<()> {
         filter: steps.as_mut_ptr(),
     };
     // SAFETY: the structure and the steps that it points to live longer than the call.
-    let result = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) };
+    let result = unsafe { libc::prctl(libc::PR_SET_SECCOMP, MODE, &raw const filter) };
     match result {
         0 => Ok(()),
         _ => match io::Error::last_os_error() {

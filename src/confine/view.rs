@@ -136,14 +136,15 @@ pub fn part() -> io::Result<()> {
 }
 
 /// The file system that a kernel starts with, which nothing can take the place of.
-const RAMFS: u64 = 0x8584_58f6;
+const RAMFS: u32 = 0x8584_58f6;
 
 /// Puts a mount over a root that cannot be changed for another one: that of a machine which lives in its initramfs.
 fn over_initramfs(at: &Path) -> io::Result<()> {
     let root = Path::new("/");
     let kind = nix::sys::statfs::statfs(root)?.filesystem_type();
-    let kind = u64::try_from(kind.0).unwrap_or_default() & 0xffff_ffff;
-    if kind != RAMFS && kind != u64::try_from(nix::libc::TMPFS_MAGIC).unwrap_or_default() {
+    // Its sign depends on the machine.
+    let kind = kind.0 as u32;
+    if kind != RAMFS && kind != nix::libc::TMPFS_MAGIC as u32 {
         return Ok(());
     }
     bind(root, at, MsFlags::MS_REC)?;
