@@ -33,10 +33,7 @@ pub fn find(dirs: &Dirs, launch: &Launch) -> Result<Option<PathBuf>, LaunchError
         Ok(base) if dirs.is_host() || has_files(&base) => Ok(Some(base)),
         Ok(_) => Ok(None),
         Err(_) if named.is_none() => Ok(None),
-        Err(source) => Err(LaunchError::NoSuchBase {
-            base: name.to_owned(),
-            source,
-        }),
+        Err(_) => Err(LaunchError::NoSuchBase(name.to_owned())),
     }
 }
 

@@ -83,8 +83,8 @@ pub enum LaunchError {
     NoCommand { command: String, app: String },
     #[error("cannot use {0:?} command")]
     BadCommand(String),
-    #[error("cannot locate base snap {base}: {source}")]
-    NoSuchBase { base: String, source: std::io::Error },
+    #[error("cannot locate base snap {0}: No such file or directory")]
+    NoSuchBase(String),
     #[error("cannot show {part} to the process: {source}")]
     Part { part: String, source: std::io::Error },
     #[error("cannot change to {path}: {source}", path = .path.display())]

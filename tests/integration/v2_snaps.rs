@@ -408,14 +408,15 @@ fn refusals_have_their_kinds() {
 #[test]
 fn a_snap_with_a_change_in_progress_is_left_alone() {
     let daemon = TestDaemon::start();
-    daemon.install(&[("base.snap", &base())]);
+    let free = pack(&BASE.replace("test-base", "free-base"), &[]);
+    daemon.install(&[("base.snap", &base()), ("free.snap", &free)]);
     let slow = pack(
         APP,
         &[FILES[0], FILES[1], ("meta/hooks/install", "#!/bin/sh\nsleep 3\n")],
     );
     let first = upload(&daemon, DANGEROUS, &slow);
     assert_eq!(first.status, 202, "{first:?}");
-    let answer = daemon.post("/v2/snaps/test-base", &json!({"action": "remove"}));
+    let answer = daemon.post("/v2/snaps/free-base", &json!({"action": "remove"}));
     assert_ne!(answer.status, 409, "another snap is free: {answer:?}");
     let answer = upload(&daemon, DANGEROUS, &slow);
     assert_eq!(
