@@ -35,6 +35,11 @@ use std::time::{Duration, Instant};
 /// How long a machine may take until everything has settled. Only a failure takes that long.
 const PATIENCE: Duration = Duration::from_secs(240);
 
+/// How long a machine may take until its first word, and how often it is started anew without one: on a host that has
+/// much else to do an emulated kernel does not always get over its first second.
+const BIRTH: Duration = Duration::from_secs(90);
+const BIRTHS: u32 = 3;
+
 /// How long the load goes on at most before the cut.
 const LOAD: u64 = 8_000;
 
@@ -118,6 +123,8 @@ struct Tally {
     lost: usize,
     ready: Vec<u64>,
     settled: Vec<u64>,
+    /// Starts in which nothing came of the emulated machine.
+    stillborn: u64,
 }
 
 impl Tally {
@@ -204,9 +211,21 @@ struct Run {
 
 impl Run {
     fn boot(&mut self) -> Result<Machine, String> {
-        let machine = self.bench.boot(&self.disk, self.boots);
-        self.boots += 1;
-        machine.map_err(|error| format!("QEMU: {error}"))
+        let in_short = |error: std::io::Error| format!("QEMU: {error}");
+        for _ in 0..BIRTHS {
+            let mut machine = self.bench.boot(&self.disk, self.boots).map_err(in_short)?;
+            if let Ok(word) = machine.line(Instant::now() + BIRTH) {
+                self.boots += 1;
+                self.tally.hear(&word);
+                return Ok(machine);
+            }
+            self.tally.stillborn += 1;
+            machine.cut(&self.disk).map_err(in_short)?;
+            self.disk
+                .restore(Survivors::All, &mut self.dice)
+                .map_err(in_short)?;
+        }
+        Err(format!("the machine did not start {BIRTHS} times"))
     }
 
     /// The machine has settled, and is as it must be.
@@ -328,6 +347,12 @@ fn figures(run: &Run, cuts: u64, took: Duration) {
         middle(&tally.ready),
         middle(&tally.settled)
     );
+    if tally.stillborn > 0 {
+        println!(
+            "figure: {} starts of the emulator came to nothing and were made again",
+            tally.stillborn
+        );
+    }
     for (kind, count) in &tally.kinds {
         println!("figure:   {count:5} {kind}");
     }
