@@ -38,13 +38,16 @@ fn board_at(apps: Vec<(AppInfo, &str)>, clock: Clock) -> Board {
     std::fs::create_dir(root.path().join("apps")).expect("a folder");
     std::fs::create_dir_all(dirs.state()).expect("a folder");
     let snap = SnapName::new("web").expect("a name");
+    // A snap whose files are not there is not started.
+    let revision: crate::domain::Revision = "x1".parse().expect("a revision");
+    let files = dirs.snap_mount(&snap, revision);
+    std::fs::create_dir_all(files.join("meta")).expect("a folder");
     let mut info = SnapInfo::named(snap.clone());
     for (app, script) in apps {
         std::fs::write(root.path().join(format!("apps/web.{}", app.name)), script).expect("written");
         info.apps.insert(app.name.clone(), app);
     }
     let (store, _) = Store::open(&dirs, clock).expect("a store");
-    let revision: crate::domain::Revision = "x1".parse().expect("a revision");
     let record = SnapRecord {
         name: snap.clone(),
         active: true,
