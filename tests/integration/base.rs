@@ -6,7 +6,7 @@ mod shell_base;
 
 use crate::support::TestDaemon;
 use crate::support::daemon::binary;
-use crate::support::snaps::pack;
+use crate::support::snaps::{pack, packed};
 use crate::support::somebody::is_root;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -48,19 +48,7 @@ fn base() -> Vec<u8> {
     fs::write(root.join("etc/nsswitch.conf"), "passwd: files\n").unwrap();
     fs::write(root.join("etc/shadow"), "root:*:\n").unwrap();
     fs::write(root.join("meta/snap.yaml"), BASE).unwrap();
-    let out = dir.path().join("base.snap");
-    let packed = Command::new(binary())
-        .arg("pack")
-        .arg(&root)
-        .arg(&out)
-        .output()
-        .unwrap();
-    assert!(
-        packed.status.success(),
-        "{}",
-        String::from_utf8_lossy(&packed.stderr)
-    );
-    fs::read(out).unwrap()
+    packed(&root)
 }
 
 /// The service writes `NAME yes` or `NAME no` for everything that it tries, and waits.

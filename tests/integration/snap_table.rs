@@ -40,6 +40,7 @@ const EMPTY: &str = "\
 0 managed | GET /v2/system-info ->200
 0 recovery | GET /v2/systems ->200
 1 recovery --show-keys |
+1 reboot --recover | POST /v2/systems ->500
 0 routine console-conf-start | POST /v2/internal/console-conf-start ->200
 0 auto-import |
 0 advise-snap hello |

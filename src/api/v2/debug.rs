@@ -152,14 +152,14 @@ pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
     use super::openapi::describe::{get, post};
     #[derive(schemars::JsonSchema)]
     #[serde(untagged)]
-    #[allow(dead_code)]
+    #[expect(dead_code, reason = "only its schema is used")]
     enum Done {
         Flag(bool),
         Stacktraces(String),
     }
     #[derive(schemars::JsonSchema)]
     #[serde(untagged)]
-    #[allow(dead_code)]
+    #[expect(dead_code, reason = "only its schema is used")]
     enum Debug<'a> {
         Features(FeaturesBody<'a>),
         Seeding(SeedingBody),

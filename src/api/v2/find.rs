@@ -47,7 +47,7 @@ pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
     use super::openapi::describe::get;
     use ErrorKind as E;
     #[derive(schemars::JsonSchema)]
-    #[allow(dead_code)]
+    #[expect(dead_code, reason = "only its schema is used")]
     struct Nothing(#[schemars(extend("maxItems" = 0))] Vec<serde_json::Value>);
     vec![
         get("/v2/find", "Find snaps in the store, which is not there")

@@ -135,7 +135,7 @@ pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
     use crate::domain::ErrorKind as E;
     #[derive(schemars::JsonSchema)]
     #[serde(untagged)]
-    #[allow(dead_code)]
+    #[expect(dead_code, reason = "only its schema is used")]
     enum Interfaces {
         Ends(Ends),
         Interfaces(Vec<Interface>),

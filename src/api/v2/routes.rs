@@ -131,7 +131,9 @@ pub static ROUTES: &[Route] = &[
     route("/v2/snapshots").get(Open, handler!(nothing::list)),
     route("/v2/quotas").get(Open, handler!(nothing::list)),
     route("/v2/validation-sets").get(Authenticated, handler!(nothing::list)),
-    route("/v2/systems").get(Authenticated, handler!(nothing::systems)),
+    route("/v2/systems")
+        .get(Authenticated, handler!(nothing::systems))
+        .post(Root, handler!(nothing::restart_into_system)),
     route("/v2/hardware").get(OpenOrSnap, handler!(hardware::all)),
     route("/v2/hardware/lines/{name}")
         .get(OpenOrSnap, handler!(hardware::line))

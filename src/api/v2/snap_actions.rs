@@ -379,13 +379,12 @@ pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
     use super::openapi::describe::post;
     use ErrorKind as E;
     #[derive(schemars::JsonSchema)]
-    #[allow(dead_code)]
+    #[expect(dead_code, reason = "only its schema is used")]
     struct SnapFile(#[schemars(extend("format" = "binary"))] String);
     /// Parts with a file name are files; all else is text, and what cannot be read as a switch is off.
     #[derive(schemars::JsonSchema)]
     #[serde(default, rename_all = "kebab-case")]
     #[derive(Default)]
-    #[allow(dead_code)]
     struct Sideload {
         snap: Vec<SnapFile>,
         action: Option<String>,

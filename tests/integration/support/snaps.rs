@@ -24,10 +24,16 @@ pub fn pack(yaml: &str, files: &[(&str, &str)]) -> Vec<u8> {
         let mode = if runs { 0o755 } else { 0o644 };
         std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
     }
+    packed(&source)
+}
+
+/// The snap file that our own packer makes of a folder.
+pub fn packed(source: &Path) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out.snap");
     let packed = Command::new(binary())
         .arg("pack")
-        .arg(&source)
+        .arg(source)
         .arg(&out)
         .output()
         .unwrap();
