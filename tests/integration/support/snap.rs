@@ -1,6 +1,7 @@
 //! The unmodified `snap` command on the root of a daemon.
 
 use super::TestDaemon;
+use super::snaps::packed;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -87,16 +88,7 @@ impl Snap {
             }
         }
         let file = self.daemon.scratch().join(format!("{name}.snap"));
-        let packed = Command::new(env!("CARGO_BIN_EXE_pinion"))
-            .arg("pack")
-            .args([&folder, &file])
-            .output()
-            .unwrap();
-        assert!(
-            packed.status.success(),
-            "{}",
-            String::from_utf8_lossy(&packed.stderr)
-        );
+        std::fs::write(&file, packed(&folder)).unwrap();
         file.to_string_lossy().into_owned()
     }
 
