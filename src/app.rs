@@ -14,7 +14,6 @@ use crate::domain::{Dirs, work};
 use crate::drivers::clock::Clock;
 use crate::drivers::fs::{self, FileError, Named};
 use crate::drivers::sockets::{self, SocketError};
-use crate::managers::hardware::Hardware;
 use crate::managers::system::Maintenance;
 use crate::store::{Store, StoreError};
 pub use board::{check as check_board, make_gadget, probe as probe_board};
@@ -24,7 +23,7 @@ use nix::fcntl::{Flock, FlockArg};
 pub use report::{Asked, report};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -174,7 +173,7 @@ async fn run(options: &Options) -> Result<(), StartError> {
     notify(sd_notify::NotifyState::Ready);
     let heart = work::spawn(Box::pin(heartbeat(Arc::clone(&house.engine))));
     let backups = work::spawn(Box::pin(keep_backups(Arc::clone(&house.engine))));
-    let devices = work::spawn(Box::pin(follow_devices(Arc::clone(&house.managers.hardware))));
+    let devices = work::spawn(Box::pin(house.follow_devices()));
 
     end_asked.await;
     log::info!("ending");
@@ -243,13 +242,6 @@ async fn keep_backups(engine: Arc<crate::engine::Engine>) {
             back_up(store).await;
         }
         engine.wait_any_move().await;
-    }
-}
-
-/// Chips and LEDs of a real board may go and come back; those of the simulated one stay.
-async fn follow_devices(hardware: Arc<Hardware>) {
-    if hardware.board_name().is_some() && !hardware.is_simulated() {
-        hardware.follow_devices(Path::new("/dev")).await;
     }
 }
 

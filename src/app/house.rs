@@ -123,6 +123,9 @@ impl House {
     /// Makes the system equal to the store; after `patience` the start goes on and this ends by itself. systemd starts
     /// services after the agent: what must not be mounted is gone before, however long it takes.
     pub async fn reconcile(&self, restored: bool, patience: Duration) {
+        let look = self.look();
+        // Who looks may have panicked, which is logged.
+        let _ = work::blocking(move || look()).await;
         let (taken_away, is_taken_away) = tokio::sync::oneshot::channel();
         let world = self.store.world();
         let all = reconcile::reconcile(Arc::clone(&self.managers), world, restored, taken_away);
@@ -133,6 +136,25 @@ impl House {
             // Whoever should tell may have panicked, which is logged.
             let _ = is_taken_away.await;
             log::warn!("the system is still being made equal to the state; the agent answers meanwhile");
+        }
+    }
+
+    /// Looks for devices that came or went beside the board's own, and offers their slots.
+    fn look(&self) -> Arc<dyn Fn() + Send + Sync> {
+        let (hardware, interfaces) = (
+            Arc::clone(&self.managers.hardware),
+            Arc::clone(&self.managers.interfaces),
+        );
+        Arc::new(move || interfaces.follow(hardware.plugged()))
+    }
+
+    /// Chips, LEDs and serial adapters of a real board may go and come back; those of the simulated one stay.
+    pub fn follow_devices(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (hardware, look) = (Arc::clone(&self.managers.hardware), self.look());
+        async move {
+            if !hardware.is_simulated() {
+                hardware.follow_devices(Path::new("/dev"), look).await;
+            }
         }
     }
 
@@ -194,7 +216,7 @@ pub fn inspect(
 /// The connections that the state says have something of the board.
 pub fn wired(dirs: &Dirs, world: &World) -> Vec<ConnRef> {
     let system = System::new(dirs, !nix::unistd::geteuid().is_root());
-    let targets = interfaces::targets(world, system.facts().on_classic);
+    let targets = interfaces::remembered_targets(world, system.facts().on_classic);
     targets.into_iter().map(|(connection, _, _)| connection).collect()
 }
 

@@ -1,5 +1,7 @@
 //! Lines, LEDs and chips as the board file names them.
 
+use super::Attrs;
+use super::snap::EndInfo;
 use serde::{Deserialize, Serialize};
 
 /// Which way a line goes.
@@ -65,4 +67,23 @@ pub enum Grant {
     },
     /// No aggregator here: the lines are held by the agent, reached over the socket only.
     Api { lines: Vec<String> },
+}
+
+/// A device that came beside the board's own, and what a slot of it says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Device {
+    /// What it is known by when it comes back: an adapter's ids and serial number, a chip's label.
+    pub key: String,
+    pub interface: &'static str,
+    /// What it calls itself, for people; may be empty.
+    pub name: String,
+    pub attrs: Attrs,
+}
+
+/// The slot of a device that is there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PluggedSlot {
+    /// The device's.
+    pub key: String,
+    pub end: EndInfo,
 }

@@ -133,9 +133,12 @@ pub struct ConnectionRecord {
     /// Was automatic and has been disconnected: remembered so that it is not made again.
     #[serde(default)]
     pub undesired: bool,
-    /// Its slot's hardware went away; it comes back with it.
+    /// The device of its slot went away; it comes back with it.
     #[serde(default)]
     pub gone: bool,
+    /// What that device is known by, when its slot comes and goes with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hotplug_key: Option<String>,
     #[serde(default)]
     pub plug_static: Attrs,
     #[serde(default)]

@@ -12,6 +12,7 @@ pub mod leds;
 pub mod mount;
 pub mod process;
 pub mod random;
+pub mod serial;
 pub mod sockets;
 pub mod squashfs;
 pub mod uevents;

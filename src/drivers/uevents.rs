@@ -87,14 +87,16 @@ impl Nodes {
         Ok(Self { inotify, ready })
     }
 
-    /// Waits until a node whose name begins so came, went or was given to somebody.
-    pub async fn changed(&self, start: &str) -> io::Result<()> {
+    /// Waits until a node whose name begins with one of these came, went or was given to somebody.
+    pub async fn changed(&self, starts: &[&str]) -> io::Result<()> {
         loop {
             let mut ready = self.ready.readable().await?;
             match self.inotify.read_events() {
                 Ok(events) => {
                     let concerns = |name: &Option<std::ffi::OsString>| match name {
-                        Some(name) => name.as_bytes().starts_with(start.as_bytes()),
+                        Some(name) => starts
+                            .iter()
+                            .any(|start| name.as_bytes().starts_with(start.as_bytes())),
                         // More happened than the kernel kept.
                         None => true,
                     };
@@ -134,14 +136,14 @@ mod tests {
         let nodes = Nodes::follow(dir.path()).expect("followed");
         let long = Duration::from_secs(20);
         std::fs::write(dir.path().join("loop7"), "").expect("a node");
-        let other = tokio::time::timeout(Duration::from_millis(50), nodes.changed("gpiochip"));
+        let other = tokio::time::timeout(Duration::from_millis(50), nodes.changed(&["ttyUSB", "gpiochip"]));
         assert!(other.await.is_err(), "another device");
         for _ in 0..2 {
             std::fs::write(dir.path().join("gpiochip3"), "").expect("a node");
-            let came = tokio::time::timeout(long, nodes.changed("gpiochip")).await;
+            let came = tokio::time::timeout(long, nodes.changed(&["ttyUSB", "gpiochip"])).await;
             came.expect("it was told").expect("it can be read");
             std::fs::remove_file(dir.path().join("gpiochip3")).expect("removed");
-            let went = tokio::time::timeout(long, nodes.changed("gpiochip")).await;
+            let went = tokio::time::timeout(long, nodes.changed(&["ttyUSB", "gpiochip"])).await;
             went.expect("it was told").expect("it can be read");
         }
     }

@@ -169,6 +169,7 @@ pub fn world(connection: &Connection) -> Result<World, StoreError> {
                 .map(|led| (led.led.clone(), Arc::new(led)))
                 .collect(),
         ),
+        plugged: Arc::default(),
         counters,
         has_history,
     })

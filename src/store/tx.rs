@@ -1,6 +1,7 @@
 //! A transaction: typed writes that reach the database and the next world together.
 
 use super::{StoreError, World};
+use crate::domain::hardware::PluggedSlot;
 use crate::domain::record::{Health, LedSetting, LineSetting, Notice, Warning};
 use crate::domain::{
     Change, ChangeId, ConnRef, ConnectionRecord, Revision, SnapName, SnapRecord, Timestamp, sort,
@@ -107,6 +108,11 @@ impl<'a> Tx<'a> {
         )?;
         map!(self.connections).insert(record.connection.clone(), Arc::new(record));
         Ok(())
+    }
+
+    /// Sets the slots of the devices that are there. In memory only: a start finds them again.
+    pub fn set_plugged(&mut self, slots: BTreeMap<String, PluggedSlot>) {
+        self.world.plugged = Arc::new(slots);
     }
 
     /// Forgets a connection.

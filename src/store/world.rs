@@ -1,5 +1,6 @@
 //! One moment of everything that the store keeps, in memory.
 
+use crate::domain::hardware::PluggedSlot;
 use crate::domain::record::{Health, LedSetting, LineSetting, Notice, Warning};
 use crate::domain::snap::GadgetInfo;
 use crate::domain::{Change, ChangeId, ConnRef, ConnectionRecord, Revision, SnapName, SnapRecord, Timestamp};
@@ -46,6 +47,8 @@ pub struct World {
     pub lines: Arc<BTreeMap<String, Arc<LineSetting>>>,
     /// What was configured for LEDs, by board name.
     pub leds: Arc<BTreeMap<String, Arc<LedSetting>>>,
+    /// The slots of devices that came beside the board's own, by name. They are not kept: the devices tell.
+    pub plugged: Arc<BTreeMap<String, PluggedSlot>>,
     /// The counters.
     pub counters: Counters,
     /// The newest time stamp given to a notice; the next is later.

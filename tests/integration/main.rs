@@ -9,6 +9,7 @@ mod gadgets;
 mod glib_client;
 mod golden;
 mod hooks;
+mod hotplug;
 mod mutants;
 mod package;
 mod recovery;

@@ -5,6 +5,7 @@ mod connections;
 mod kernel;
 mod leds;
 mod lines;
+mod plugged;
 mod targets;
 mod view;
 mod waiting;

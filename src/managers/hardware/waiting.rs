@@ -6,6 +6,7 @@ use super::{Hardware, Holder, Scope, State};
 use crate::domain::hardware::{LineAddress, Target};
 use crate::domain::{ConnRef, Fault, work};
 use crate::drivers::gpio::ChipInfo;
+use crate::drivers::serial;
 use crate::drivers::uevents::{Nodes, Uevents};
 use std::path::Path;
 use std::sync::Arc;
@@ -39,31 +40,41 @@ impl Hardware {
     }
 
     /// Looks whenever the kernel tells of a chip or an LED, or the node of a chip comes, goes or is given to somebody in
-    /// the folder of devices: what went is told at once, and taken again when it is back. Ends only when neither can be
-    /// followed.
-    pub async fn follow_devices(self: Arc<Self>, devices: &Path) {
-        if let Err(error) = self.follow(devices).await {
+    /// the folder of devices: what went is told at once, and taken again when it is back. `then` is called after each
+    /// look. Ends only when neither can be followed.
+    pub async fn follow_devices(self: Arc<Self>, devices: &Path, then: Arc<dyn Fn() + Send + Sync>) {
+        if let Err(error) = self.follow(devices, then).await {
             log::warn!("hardware that comes and goes is noticed with the next request only: {error}");
         }
     }
 
-    async fn follow(self: Arc<Self>, devices: &Path) -> std::io::Result<()> {
+    async fn follow(
+        self: Arc<Self>,
+        devices: &Path,
+        then: Arc<dyn Fn() + Send + Sync>,
+    ) -> std::io::Result<()> {
         let nodes = Nodes::follow(devices)?;
         // Containers are told nothing; their nodes can be seen all the same.
         let uevents = Uevents::open();
         if let Err(error) = &uevents {
             log::info!("the kernel tells nothing of its devices: {error}");
         }
+        let starts: Vec<&str> = serial::NODES.iter().copied().chain(["gpiochip"]).collect();
         loop {
+            // The first look is for what came before anybody listened.
+            let (hardware, then) = (Arc::clone(&self), Arc::clone(&then));
+            work::blocking(move || {
+                hardware.look_again();
+                then();
+            })
+            .await?;
             match &uevents {
                 Ok(uevents) => tokio::select! {
-                    changed = nodes.changed("gpiochip") => changed?,
-                    told = uevents.about(&["gpio", "leds"]) => told?,
+                    changed = nodes.changed(&starts) => changed?,
+                    told = uevents.about(&["gpio", "leds", "tty"]) => told?,
                 },
-                Err(_) => nodes.changed("gpiochip").await?,
+                Err(_) => nodes.changed(&starts).await?,
             }
-            let hardware = Arc::clone(&self);
-            work::blocking(move || hardware.look_again()).await?;
         }
     }
 

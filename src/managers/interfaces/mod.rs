@@ -3,6 +3,7 @@
 mod attributes;
 pub mod builtin;
 mod plan;
+mod plugged;
 mod policy;
 mod repository;
 mod tasks;
@@ -139,6 +140,11 @@ pub fn targets(world: &World, classic: bool) -> Vec<(ConnRef, Target, Option<u8>
             Some((connection.key.clone(), target, safe_value(&connection)))
         })
         .collect()
+}
+
+/// The same of a state that is looked at from outside, where nobody tells of devices that came.
+pub fn remembered_targets(world: &World, classic: bool) -> Vec<(ConnRef, Target, Option<u8>)> {
+    targets(&plugged::with_remembered(world), classic)
 }
 
 /// What a connection asks the hardware for.

@@ -152,10 +152,24 @@ impl<'w> Repository<'w> {
         let declared = self
             .active(snap)
             .and_then(|info| End::declared(snap, info.slots.get(name)?));
-        declared.or_else(|| {
+        declared.or_else(|| self.plugged(snap, name)).or_else(|| {
             let interface = builtin::find(name)?;
             self.implicit(snap, interface)
         })
+    }
+
+    /// The slot of a device that was plugged in.
+    fn plugged(&self, snap: &SnapName, name: &str) -> Option<End<'w>> {
+        let slot = self.world.plugged.get(name)?;
+        let offers = self.system.as_ref() == Some(snap);
+        End::declared(snap, &slot.end).filter(|_| offers)
+    }
+
+    /// What the device of a slot is known by, when the slot comes and goes with it.
+    pub fn hotplug_key(&self, slot: &End) -> Option<&'w str> {
+        let plugged = self.world.plugged.get(slot.name)?;
+        let same = slot.info.is_some_and(|info| std::ptr::eq(info, &plugged.end));
+        same.then_some(plugged.key.as_str())
     }
 
     fn implicit(&self, snap: &SnapName, interface: &'static Interface) -> Option<End<'w>> {
@@ -192,6 +206,9 @@ impl<'w> Repository<'w> {
                 .filter(|interface| said.is_none_or(|said| !said.contains_key(interface.name)))
                 .filter_map(|interface| self.implicit(system, interface));
             slots.extend(offered);
+            let plugged = self.world.plugged.keys();
+            let plugged = plugged.filter(|name| said.is_none_or(|said| !said.contains_key(*name)));
+            slots.extend(plugged.filter_map(|name| self.plugged(system, name)));
         }
         sort::by(&mut slots, |a, b| (&a.snap, a.name).cmp(&(&b.snap, b.name)));
         slots

@@ -33,7 +33,7 @@ impl Interfaces {
     }
 
     /// Takes from the hardware what an established connection stands for.
-    fn attach(&self, view: &Repository, record: &ConnectionRecord) -> Result<bool, TaskError> {
+    pub(super) fn attach(&self, view: &Repository, record: &ConnectionRecord) -> Result<bool, TaskError> {
         let key = &record.connection;
         let Some(connection) = view.connection(key, record) else {
             return Ok(false);
@@ -49,7 +49,7 @@ impl Interfaces {
     }
 
     /// Leaves what an established connection stands for to the day when it is there.
-    fn wait_for(&self, view: &Repository, record: &ConnectionRecord, why: &str) {
+    pub(super) fn wait_for(&self, view: &Repository, record: &ConnectionRecord, why: &str) {
         let key = &record.connection;
         if let Some(connection) = view.connection(key, record)
             && let Ok(Some(target)) = super::target(&connection)
@@ -117,9 +117,8 @@ impl Interfaces {
     }
 
     /// Tells on the bus what became of a connection.
-    fn tell(&self, task: &TaskContext, key: &ConnRef) {
-        let world = task.world();
-        let view = self.view(&world);
+    pub(super) fn tell(&self, world: &World, key: &ConnRef) {
+        let view = self.view(world);
         let established = world
             .connections
             .get(key)

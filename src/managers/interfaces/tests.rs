@@ -122,6 +122,7 @@ fn record(plug: (&str, &str), slot: (&str, &str), interface: &str) -> Connection
         by_gadget: false,
         undesired: false,
         gone: false,
+        hotplug_key: None,
         plug_static: Default::default(),
         plug_dynamic: Default::default(),
         slot_static: Default::default(),

@@ -109,6 +109,7 @@ fn connection(number: usize, plug: usize) -> Result<ConnectionRecord> {
         by_gadget: false,
         undesired: false,
         gone: false,
+        hotplug_key: None,
         plug_static: Attrs::default(),
         plug_dynamic: Attrs::default(),
         slot_static: Attrs::default(),

@@ -29,6 +29,8 @@ pub struct TestDaemon {
     args: Vec<String>,
     /// The user that it runs as, when it is not the test's own.
     user: Option<u32>,
+    /// What a shell does in a mount namespace of the daemon's own before it becomes the daemon; empty for none.
+    view: String,
     log: Arc<Mutex<Vec<String>>>,
 }
 
@@ -48,6 +50,31 @@ impl TestDaemon {
         Self::new(&["--board", "sim"], Some(user))
     }
 
+    /// A daemon that sees the machine's files otherwise, as this shell script mounts them for it alone (the test must be
+    /// root).
+    pub fn with_view(args: &[&str], view: &str) -> Self {
+        let mut daemon = Self::new_folder(args, |_| ());
+        daemon.view = view.to_owned();
+        daemon.begin()
+    }
+
+    /// Runs a shell script where the daemon sees it.
+    pub fn within(&self, script: &str) {
+        let done = Command::new("nsenter")
+            .args([
+                "--mount",
+                "--target",
+                &self.pid().to_string(),
+                "--",
+                "sh",
+                "-ec",
+                script,
+            ])
+            .status()
+            .unwrap();
+        assert!(done.success(), "{script}");
+    }
+
     /// A daemon whose root is a disk of its own with so many bytes (the test must be root).
     pub fn on_small_disk(bytes: u64) -> Self {
         Self::prepared(&["--board", "sim"], None, |root| {
@@ -62,34 +89,52 @@ impl TestDaemon {
     }
 
     fn prepared(args: &[&str], user: Option<u32>, prepare: impl FnOnce(&Path)) -> Self {
+        let mut daemon = Self::new_folder(args, prepare);
+        if let Some(user) = user {
+            std::os::unix::fs::chown(daemon.root(), Some(user), Some(user)).unwrap();
+            // The build's folder may not be open to that user.
+            super::copy_program(binary(), &daemon.scratch().join("pinion"));
+        }
+        daemon.user = user;
+        daemon.begin()
+    }
+
+    /// One that was not started yet.
+    pub fn new_folder(args: &[&str], prepare: impl FnOnce(&Path)) -> Self {
         let dir = tempfile::Builder::new().prefix("pinion-").tempdir().unwrap();
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
         std::fs::create_dir(dir.path().join("root")).unwrap();
         prepare(&dir.path().join("root"));
-        if let Some(user) = user {
-            std::os::unix::fs::chown(dir.path().join("root"), Some(user), Some(user)).unwrap();
-            // The build's folder may not be open to that user.
-            let copy = dir.path().join("pinion");
-            super::copy_program(binary(), &copy);
-        }
-        let mut daemon = Self {
+        Self {
             child: None,
             dir,
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
-            user,
+            user: None,
+            view: String::new(),
             log: Arc::default(),
-        };
-        daemon.launch();
+        }
+    }
+
+    fn begin(mut self) -> Self {
+        self.launch();
         // The first start makes a change of its own (decision 14); a test begins after it.
-        daemon.wait("1");
-        daemon
+        self.wait("1");
+        self
     }
 
     /// Starts it again on the same root, after [`Self::kill`] or [`Self::stop`].
     pub fn launch(&mut self) {
         assert!(self.child.is_none(), "it runs already");
         let mut command = match self.user {
-            None => Command::new(binary()),
+            None if self.view.is_empty() => Command::new(binary()),
+            None => {
+                let mut command = Command::new("unshare");
+                let script = format!("{}\nexec \"$@\"", self.view);
+                command
+                    .args(["--mount", "sh", "-ec", &script, "sh"])
+                    .arg(binary());
+                command
+            }
             Some(user) => {
                 let mut command = Command::new(self.dir.path().join("pinion"));
                 command.uid(user).gid(user);

@@ -155,7 +155,7 @@ async fn a_chip_that_goes_is_noticed_without_a_request() {
     let node = devices.path().join("gpiochip0");
     std::fs::write(&node, "").expect("a node");
     let (hardware, folder) = (Arc::clone(&bench.hardware), devices.path().to_owned());
-    let following = tokio::spawn(async move { hardware.follow_devices(&folder).await });
+    let following = tokio::spawn(async move { hardware.follow_devices(&folder, Arc::new(|| {})).await });
     tokio::task::yield_now().await;
     bench.chips.pull_or_put_back();
     std::fs::remove_file(&node).expect("the node goes");

@@ -52,6 +52,7 @@ impl TaskKind for Connect {
             by_gadget: params.by_gadget,
             undesired: false,
             gone: false,
+            hotplug_key: view.hotplug_key(&slot).map(str::to_owned),
             plug_static: plug.attrs().clone(),
             plug_dynamic: dynamic.plug,
             slot_static: slot.attrs().clone(),
@@ -144,7 +145,7 @@ impl Interfaces {
     /// Tells what a change did to a connection, once it is over.
     pub(super) fn conclude(&self, task: &TaskContext, key: &ConnRef) {
         if task.task().status == TaskStatus::Done {
-            self.tell(task, key);
+            self.tell(&task.world(), key);
         }
     }
 }

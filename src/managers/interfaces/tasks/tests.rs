@@ -1,3 +1,5 @@
+mod plugged;
+
 use crate::config::board::built_in;
 use crate::confine::Launch;
 use crate::domain::requester::Role;
