@@ -9,7 +9,8 @@
 //! the writes that were not flushed survives is left to chance (`disk`).
 //!
 //! PINION=FILE takes that agent. Prints `ok …` for each cut that was survived, `FAILED …` with the folder of disk and
-//! consoles when one was not.
+//! consoles when one was not. SIGTERM lets the cut that is on its way be the last one: the machine is judged as after
+//! all of them.
 
 #[path = "../../crash/shell_base.rs"]
 mod shell_base;
@@ -27,9 +28,11 @@ use dice::Dice;
 use disk::{Disk, Survivors};
 use ledger::{Ledger, Report};
 use machine::{Bench, Machine, Parts};
+use nix::sys::signal::{SigSet, Signal};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a machine may take until everything has settled. Only a failure takes that long.
@@ -42,6 +45,21 @@ const BIRTHS: u32 = 3;
 
 /// How long the load goes on at most before the cut.
 const LOAD: u64 = 8_000;
+
+/// No further cut is asked for.
+static ENOUGH: AtomicBool = AtomicBool::new(false);
+
+/// Before there is another thread: all of them leave the signal to the one that waits for it.
+fn end_by_signal() -> nix::Result<()> {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGTERM);
+    signals.thread_block()?;
+    std::thread::spawn(move || {
+        let _ = signals.wait();
+        ENOUGH.store(true, Ordering::Relaxed);
+    });
+    Ok(())
+}
 
 struct Options {
     cuts: u64,
@@ -207,6 +225,7 @@ struct Run {
     ledger: Ledger,
     tally: Tally,
     boots: u64,
+    survived: u64,
 }
 
 impl Run {
@@ -301,12 +320,22 @@ impl Run {
 
     fn run(&mut self, cuts: u64) -> Result<(), String> {
         for number in 1..=cuts {
+            if ENOUGH.load(Ordering::Relaxed) {
+                println!(
+                    "figure: ended when asked to, {} cuts before the last",
+                    cuts + 1 - number
+                );
+                break;
+            }
             let told = self
                 .round()
                 .map_err(|error| format!("before cut {number}: {error}"))?;
+            self.survived = number;
             println!("ok power cut {number}, {told}");
         }
-        self.end().map_err(|error| format!("after cut {cuts}: {error}"))?;
+        let number = self.survived;
+        self.end()
+            .map_err(|error| format!("after cut {number}: {error}"))?;
         println!("ok the machine is as it has acknowledged to be");
         Ok(())
     }
@@ -323,11 +352,12 @@ fn prepare(options: &Options, dir: &Path) -> Result<Run, std::io::Error> {
         ledger: Ledger::default(),
         tally: Tally::default(),
         boots: 0,
+        survived: 0,
     })
 }
 
-fn figures(run: &Run, cuts: u64, took: Duration) {
-    let tally = &run.tally;
+fn figures(run: &Run, took: Duration) {
+    let (tally, cuts) = (&run.tally, run.survived);
     println!(
         "figure: {cuts} power cuts in {} s, {} while a task was running, {} of them in the recovery from another",
         took.as_secs(),
@@ -370,6 +400,10 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Err(error) = end_by_signal() {
+        println!("FAILED SIGTERM cannot be waited for: {error}");
+        return ExitCode::FAILURE;
+    }
     println!("seed: --seed {}", options.seed);
     let dir = match tempfile::Builder::new().prefix("pinion-cuts-").tempdir() {
         Ok(dir) => dir,
@@ -382,7 +416,7 @@ fn main() -> ExitCode {
     let outcome = match prepare(&options, dir.path()) {
         Ok(mut run) => {
             let outcome = run.run(options.cuts);
-            figures(&run, options.cuts, begin.elapsed());
+            figures(&run, begin.elapsed());
             outcome
         }
         Err(error) => Err(format!("the machine cannot be made: {error}")),
