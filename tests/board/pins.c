@@ -7,8 +7,9 @@
  *   pins hold CHIP OFFSET               drives an output until that is no longer possible, and says why
  *   pins edges CHIP OFFSET PULL N       moves a line of gpio-sim N times by its file, and waits for each edge
  *   pins events SOCKET PULL N           the same by the events of the agent, which holds the line
+ *   pins ask SOCKET PATH                what the agent answers to a GET
  *
- * The last two print the median and the 99th percentile of the nanoseconds from the kernel's stamp of an edge to its
+ * `edges` and `events` print the median and the 99th percentile of the nanoseconds from the kernel's stamp of an edge to its
  * arrival here.
  */
 #include <errno.h>
@@ -47,13 +48,20 @@ static int open_chip(const char *path)
 	return fd >= 0 ? fd : fail(path);
 }
 
-static int line(int chip, int offset, int flags, int value)
+/* By the second version of the kernel's interface: newer kernels lack the first. */
+static int line(int chip, int offset, uint64_t flags, int value)
 {
-	struct gpiohandle_request request = {
-		.lineoffsets = { offset }, .lines = 1, .flags = flags, .default_values = { value }, .consumer_label = "pins",
+	struct gpio_v2_line_request request = {
+		.offsets = { offset }, .num_lines = 1, .consumer = "pins", .config = { .flags = flags },
 	};
 
-	if (ioctl(chip, GPIO_GET_LINEHANDLE_IOCTL, &request) < 0)
+	if (flags & GPIO_V2_LINE_FLAG_OUTPUT) {
+		request.config.num_attrs = 1;
+		request.config.attrs[0].mask = 1;
+		request.config.attrs[0].attr.id = GPIO_V2_LINE_ATTR_ID_OUTPUT_VALUES;
+		request.config.attrs[0].attr.values = value;
+	}
+	if (ioctl(chip, GPIO_V2_GET_LINE_IOCTL, &request) < 0)
 		fail("line");
 	return request.fd;
 }
@@ -100,19 +108,26 @@ static void edges(const char *path, int offset, int file, int n)
 	told(times, n);
 }
 
-static void events(const char *path, int file, int n)
+static int call(const char *path, const char *ask)
 {
-	static uint64_t times[MOST];
-	static const char ask[] = "GET /v2/events?types=hardware HTTP/1.1\r\nHost: board\r\n\r\n", key[] = "\"monotonic-ns\":";
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	static char seen[65536];
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0), length = 0;
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
 	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		fail(path);
 	if (write(fd, ask, strlen(ask)) < 0)
 		fail("write");
+	return fd;
+}
+
+static void events(const char *path, int file, int n)
+{
+	static uint64_t times[MOST];
+	static const char ask[] = "GET /v2/events?types=hardware HTTP/1.1\r\nHost: board\r\n\r\n", key[] = "\"monotonic-ns\":";
+	static char seen[65536];
+	int fd = call(path, ask), length = 0;
+
 	if (read(fd, seen, sizeof(seen)) <= 0) /* the answer's head: from now on it tells */
 		fail("head");
 	for (int i = 0; i < n; i++) {
@@ -134,10 +149,20 @@ static void events(const char *path, int file, int n)
 	told(times, n);
 }
 
+static void ask(const char *socket, const char *path)
+{
+	char text[1024];
+	int fd, got;
+
+	snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: board\r\nConnection: close\r\n\r\n", path);
+	for (fd = call(socket, text); (got = read(fd, text, sizeof(text))) > 0;)
+		fwrite(text, 1, got, stdout);
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 2 ? argv[1] : "";
-	struct gpiohandle_data data = { 0 };
+	struct gpio_v2_line_values data = { .mask = 1 };
 	struct gpiochip_info info;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -146,25 +171,27 @@ int main(int argc, char **argv)
 			fail("info");
 		printf("%u\n", info.lines);
 	} else if (!strcmp(what, "get") && argc > 3) {
-		if (ioctl(line(open_chip(argv[2]), atoi(argv[3]), GPIOHANDLE_REQUEST_INPUT, 0),
-			  GPIOHANDLE_GET_LINE_VALUES_IOCTL, &data) < 0)
+		if (ioctl(line(open_chip(argv[2]), atoi(argv[3]), GPIO_V2_LINE_FLAG_INPUT, 0),
+			  GPIO_V2_LINE_GET_VALUES_IOCTL, &data) < 0)
 			fail("get");
-		printf("%u\n", data.values[0]);
+		printf("%u\n", (unsigned)data.bits);
 	} else if (!strcmp(what, "set") && argc > 4) {
-		line(open_chip(argv[2]), atoi(argv[3]), GPIOHANDLE_REQUEST_OUTPUT, atoi(argv[4]));
+		line(open_chip(argv[2]), atoi(argv[3]), GPIO_V2_LINE_FLAG_OUTPUT, atoi(argv[4]));
 	} else if (!strcmp(what, "hold") && argc > 3) {
-		int fd = line(open_chip(argv[2]), atoi(argv[3]), GPIOHANDLE_REQUEST_OUTPUT, 1);
+		int fd = line(open_chip(argv[2]), atoi(argv[3]), GPIO_V2_LINE_FLAG_OUTPUT, 1);
 
 		printf("holding\n");
-		for (data.values[0] = 1; ioctl(fd, GPIOHANDLE_SET_LINE_VALUES_IOCTL, &data) == 0; usleep(50000))
+		for (data.bits = 1; ioctl(fd, GPIO_V2_LINE_SET_VALUES_IOCTL, &data) == 0; usleep(50000))
 			;
 		printf("ended: %s\n", strerror(errno));
 	} else if (!strcmp(what, "edges") && argc > 5) {
 		edges(argv[2], atoi(argv[3]), open_chip(argv[4]), atoi(argv[5]));
 	} else if (!strcmp(what, "events") && argc > 4) {
 		events(argv[2], open_chip(argv[3]), atoi(argv[4]));
+	} else if (!strcmp(what, "ask") && argc > 3) {
+		ask(argv[2], argv[3]);
 	} else {
-		printf("usage: pins lines|get|set|hold|edges|events ...\n");
+		printf("usage: pins lines|get|set|hold|edges|events|ask ...\n");
 		return 2;
 	}
 	return 0;

@@ -189,7 +189,11 @@ impl Aggregators {
             if !dir.exists() {
                 return Ok(());
             }
-            write(&dir.join("live"), "0")?;
+            // The kernel refuses to end what is not live.
+            let live = dir.join("live");
+            if files::read_to_string(&live).named("read", &live)?.trim() != "0" {
+                write(&live, "0")?;
+            }
             for entry in files::read_dir(&dir).named("list", &dir)?.filter_map(Result::ok) {
                 if entry.file_name().to_string_lossy().starts_with("line") {
                     files::remove_dir(entry.path()).named("remove", &entry.path())?;
@@ -300,6 +304,20 @@ mod tests {
         assert_eq!(made, wanted);
         for (label, offsets) in [("other", &[17, 22][..]), ("pi-sim", &[17, 23]), ("pi-sim", &[17])] {
             assert_eq!(kernel.same_group(&group, label, offsets), None);
+        }
+    }
+
+    #[test]
+    fn what_is_not_live_is_not_ended() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let kernel = Aggregators::new(dir.path(), dir.path());
+        let group = kernel.configfs().join("snap.pi.bank");
+        files::create_dir_all(&group).expect("group");
+        for (before, after) in [("0\n", "0\n"), ("1\n", "0")] {
+            files::write(group.join("live"), before).expect("live");
+            // A folder of plain files does not go as one of configfs does.
+            assert!(kernel.delete("configfs:snap.pi.bank").is_err());
+            assert_eq!(files::read_to_string(group.join("live")).expect("read"), after);
         }
     }
 

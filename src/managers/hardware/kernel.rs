@@ -4,6 +4,7 @@ use super::{Attachment, Hardware, Hold, Holder, State, gpio_fault};
 use crate::domain::hardware::{Direction, Grant, LineAddress, Target};
 use crate::domain::{ConnRef, ErrorKind, Fault};
 use crate::drivers::fs;
+use crate::drivers::gpio::GpioError;
 use crate::drivers::gpio::aggregator::{AggregatorError, Aggregators, Made, Way};
 use std::path::{Path, PathBuf};
 
@@ -175,7 +176,12 @@ impl Hardware {
     /// The kernel takes a line from nobody: tells who has one before it is asked.
     fn all_free(&self, state: &State, lines: &[LineAddress]) -> Result<(), Fault> {
         for at in lines {
-            let info = self.chips.line(at).map_err(gpio_fault)?;
+            let info = match self.chips.line(at) {
+                Ok(info) => info,
+                // The aggregator does without what we lack, and says by itself when a line is taken.
+                Err(GpioError::NoAbi { .. }) => continue,
+                Err(error) => return Err(gpio_fault(error)),
+            };
             if info.used
                 && !info
                     .consumer
