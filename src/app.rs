@@ -62,6 +62,8 @@ pub enum StartError {
     Locked(PathBuf),
     #[error("cannot write below {root}: run as root, or give --root DIR with a folder of yours", root = .0.display())]
     NotAllowed(PathBuf),
+    #[error("the file system of {root} is read-only: make it writable (mount -o remount,rw), or give another --root", root = .0.display())]
+    ReadOnly(PathBuf),
     #[error("{0}")]
     Board(String),
     #[error("cannot start: {0}")]
@@ -105,21 +107,16 @@ pub fn daemon(options: &Options) -> ExitCode {
 /// Keeps a second daemon off the same root.
 fn lock(dirs: &Dirs) -> Result<Flock<File>, StartError> {
     let path = dirs.state().join("lock");
-    if let Err(error) = fs::make_dir(&dirs.state(), 0o700) {
-        return Err(match error.source.kind() {
-            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-                StartError::NotAllowed(dirs.root().to_owned())
-            }
-            _ => error.into(),
-        });
-    }
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .named("open", &path)?;
+    let made = fs::make_dir(&dirs.state(), 0o700).and_then(|()| {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        options.open(&path).named("open", &path)
+    });
+    let file = made.map_err(|error| match error.source.kind() {
+        std::io::ErrorKind::ReadOnlyFilesystem => StartError::ReadOnly(dirs.root().to_owned()),
+        std::io::ErrorKind::PermissionDenied => StartError::NotAllowed(dirs.root().to_owned()),
+        _ => error.into(),
+    })?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| StartError::Locked(dirs.root().to_owned()))
 }
 

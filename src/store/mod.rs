@@ -60,6 +60,9 @@ impl From<rusqlite::Error> for StoreError {
         match error.sqlite_error_code() {
             Some(Code::DiskFull) => Self::Full,
             Some(Code::DatabaseCorrupt | Code::NotADatabase) => Self::Damaged(error.to_string()),
+            Some(Code::SystemIoFailure | Code::ReadOnly) => Self::Database(format!(
+                "{error}: the disk has failed or has become read-only, the kernel's log says why (dmesg)"
+            )),
             _ => Self::Database(error.to_string()),
         }
     }

@@ -3,16 +3,36 @@
 use super::{StoreError, World, load};
 use crate::domain::status::TaskStatus;
 use crate::domain::{Change, Finding, Task, kinds};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// The state of a database file, and everything about it that breaks a rule.
-pub fn verify(path: &Path) -> Result<(World, Vec<Finding>), StoreError> {
+/// A database that is only read. Where nothing can be written, and nobody has left anything beside the file, it cannot
+/// change either.
+fn open(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.execute_batch("PRAGMA busy_timeout = 5000")?;
+    let tried = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()));
+    let log = path.with_extension("db-wal");
+    match tried {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) && !log.exists() => {
+            let escaped = path.to_string_lossy().replace('%', "%25");
+            let escaped = escaped.replace('?', "%3f").replace('#', "%23");
+            let address = format!("file:{escaped}?immutable=1");
+            Ok(Connection::open_with_flags(
+                address,
+                flags | OpenFlags::SQLITE_OPEN_URI,
+            )?)
+        }
+        _ => Ok(connection),
+    }
+}
+
+/// The state of a database file, and everything about it that breaks a rule.
+pub fn verify(path: &Path) -> Result<(World, Vec<Finding>), StoreError> {
+    let connection = open(path)?;
     let mut findings = integrity(&connection)?;
     findings.extend(mode(path));
     let world = load::world(&connection)?;

@@ -4,6 +4,8 @@ mod base;
 mod check;
 mod cli;
 mod demo;
+mod faults;
+mod faults_systemd;
 mod fuzz_corpus;
 mod gadgets;
 mod glib_client;

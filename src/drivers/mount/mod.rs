@@ -90,9 +90,15 @@ impl Mounts {
     /// of the file is bound, or where the agent may not, linked. When it fails, no empty folder is left.
     pub fn mount(self, file: &Path, target: &Path) -> Result<Way, MountError> {
         let put = self.put(file, target);
-        if put.is_err() && fs::remove_dir(target).is_ok() {
-            // The snap's folder, unless another revision is there.
-            let _ = target.parent().map(fs::remove_dir);
+        if put.is_err() {
+            let gone = match fs::remove_dir(target) {
+                Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+                Ok(()) => true,
+            };
+            if gone {
+                // The snap's folder, unless another revision is there.
+                let _ = target.parent().map(fs::remove_dir);
+            }
         }
         put
     }

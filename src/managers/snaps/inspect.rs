@@ -50,6 +50,18 @@ impl Repair {
         matches!(self, Self::Mount { .. })
     }
 
+    /// It makes what was there before.
+    fn gives_back(&self) -> bool {
+        match self {
+            Self::Mount { .. }
+            | Self::Link { .. }
+            | Self::Wrapper { .. }
+            | Self::Desktop(_)
+            | Self::Folder(_) => true,
+            Self::Unmount(_) | Self::ThinOut(_) | Self::Remove(_) | Self::Person => false,
+        }
+    }
+
     /// Which letter of the reliability invariant is broken: something happened twice, or it is not as the store says.
     pub fn rule(&self) -> char {
         if matches!(self, Self::ThinOut(_)) {
@@ -81,6 +93,7 @@ impl Snaps {
                 self.inspect_revision(record, revision, deep, &mut found);
             }
             self.inspect_links(record, &mut found);
+            self.inspect_aliases(record, &mut found);
         }
         self.stray_mounts(world, &busy, &mut found);
         self.stray_wrappers(world, &busy, &mut found);
@@ -89,8 +102,8 @@ impl Snaps {
         found
     }
 
-    /// Mounts that unready changes go on with and that are gone, as they are after a start of the machine: of the
-    /// revisions that the store knows, and of those whose `mount-snap` is done.
+    /// What unready changes go on with and what is gone, as mounts are after a start of the machine, and after a power cut
+    /// what was not on the disk yet: of what the store knows, and mounts of those whose `mount-snap` is done.
     pub fn missing_in_changes(&self, world: &World) -> Vec<Discrepancy> {
         let mut found = Vec::new();
         for change in world.changes.values().filter(|change| !change.is_ready()) {
@@ -99,6 +112,8 @@ impl Snaps {
                 for revision in &record.sequence {
                     self.inspect_revision(record, revision, false, &mut found);
                 }
+                // Aliases go before their snap's links do, and nothing but the change knows it.
+                self.inspect_links(record, &mut found);
             }
             let mounted = change.tasks.iter().filter(|task| {
                 task.kind == kinds::MOUNT_SNAP && matches!(task.status, TaskStatus::Done | TaskStatus::Undo)
@@ -121,7 +136,7 @@ impl Snaps {
                 }
             }
         }
-        found.retain(|discrepancy| discrepancy.repair.mounts());
+        found.retain(|discrepancy| discrepancy.repair.gives_back());
         found
     }
 
@@ -305,6 +320,22 @@ impl Snaps {
                 });
             }
         }
+        if let Some(info) = record.info() {
+            for (path, command) in self.wrapper_paths(info) {
+                if !self.has_wrapper(&path, &command) {
+                    found.push(Discrepancy {
+                        what: format!("the wrapper {} is missing", path.display()),
+                        repair: Repair::Wrapper { path, command },
+                    });
+                }
+            }
+        }
+    }
+
+    fn inspect_aliases(&self, record: &SnapRecord, found: &mut Vec<Discrepancy>) {
+        if !record.active {
+            return;
+        }
         for link in self.alias_links(record) {
             if !Self::has_alias_link(&link) {
                 let (link, command) = link;
@@ -315,16 +346,6 @@ impl Snaps {
                         target: PathBuf::from(command),
                     },
                 });
-            }
-        }
-        if let Some(info) = record.info() {
-            for (path, command) in self.wrapper_paths(info) {
-                if !self.has_wrapper(&path, &command) {
-                    found.push(Discrepancy {
-                        what: format!("the wrapper {} is missing", path.display()),
-                        repair: Repair::Wrapper { path, command },
-                    });
-                }
             }
         }
     }

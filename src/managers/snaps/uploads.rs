@@ -190,7 +190,11 @@ impl Upload {
 }
 
 fn cannot_keep(error: &FileError) -> Fault {
-    Fault::internal(format!("cannot keep the uploaded file: {}", error.in_full()))
+    match error.source.raw_os_error() {
+        // There may be space for bytes, and none for another file.
+        Some(nix::libc::ENOSPC | nix::libc::EDQUOT) => no_space(&error.in_full()),
+        _ => Fault::internal(format!("cannot keep the uploaded file: {}", error.in_full())),
+    }
 }
 
 fn no_space(why: &str) -> Fault {

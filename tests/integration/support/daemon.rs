@@ -53,9 +53,13 @@ impl TestDaemon {
     /// A daemon that sees the machine's files otherwise, as this shell script mounts them for it alone (the test must be
     /// root).
     pub fn with_view(args: &[&str], view: &str) -> Self {
-        let mut daemon = Self::new_folder(args, |_| ());
-        daemon.view = view.to_owned();
-        daemon.begin()
+        Self::new_folder(args, |_| ()).with(view)
+    }
+
+    /// Starts it with such a view.
+    pub fn with(mut self, view: &str) -> Self {
+        self.view = view.to_owned();
+        self.begin()
     }
 
     /// Runs a shell script where the daemon sees it.

@@ -17,24 +17,16 @@ impl TaskKind for CopySnapData {
 
     fn perform(&self, task: &TaskContext) -> Result<Outcome, TaskError> {
         let setup: Setup = task.params()?;
-        let dirs = &self.0.dirs;
-        fs::make_dir(&dirs.snap_data_dir(&setup.snap), 0o755)?;
-        fs::make_dir(&dirs.snap_common(&setup.snap), 0o755)?;
-        let own = dirs.snap_data(&setup.snap, setup.revision);
-        if own.is_dir() {
-            // The copy appears whole or not at all: this is it, made before a kill.
-            return Ok(Outcome::Done);
+        let (dirs, snap) = (&self.0.dirs, &setup.snap);
+        let made = self.0.make_data(&setup);
+        if made.is_err() {
+            // What fails is not undone: folders that are still empty were made for nothing.
+            let own = dirs.snap_data(snap, setup.revision);
+            for dir in [own, dirs.snap_common(snap), dirs.snap_data_dir(snap)] {
+                fs::remove_empty_dir(&dir);
+            }
         }
-        let former = setup
-            .before
-            .as_ref()
-            .map(|before| dirs.snap_data(&setup.snap, before.current))
-            .filter(|former| former.is_dir());
-        match former {
-            Some(former) => copy::copy_data(&former, &own)?,
-            None => fs::make_dir(&own, 0o755)?,
-        }
-        Ok(Outcome::Done)
+        Ok(made.map(|()| Outcome::Done)?)
     }
 
     fn can_undo(&self) -> bool {
@@ -58,6 +50,27 @@ impl TaskKind for CopySnapData {
 }
 
 impl Snaps {
+    /// Makes the folders of a revision, the copy of the former one's last: it appears whole or not at all, so that one
+    /// that is there was made before a kill.
+    fn make_data(&self, setup: &Setup) -> Result<(), fs::FileError> {
+        let dirs = &self.dirs;
+        fs::make_dir(&dirs.snap_data_dir(&setup.snap), 0o755)?;
+        fs::make_dir(&dirs.snap_common(&setup.snap), 0o755)?;
+        let own = dirs.snap_data(&setup.snap, setup.revision);
+        if own.is_dir() {
+            return Ok(());
+        }
+        let former = setup
+            .before
+            .as_ref()
+            .map(|before| dirs.snap_data(&setup.snap, before.current))
+            .filter(|former| former.is_dir());
+        match former {
+            Some(former) => copy::copy_data(&former, &own),
+            None => fs::make_dir(&own, 0o755),
+        }
+    }
+
     /// Removes the data of a revision; of the last one, everything that the snap kept.
     fn clear(&self, setup: &Setup, last: bool) -> Result<(), TaskError> {
         let own = self.dirs.snap_data(&setup.snap, setup.revision);

@@ -34,7 +34,13 @@ impl TaskKind for LinkSnap {
     fn perform(&self, task: &TaskContext) -> Result<Outcome, TaskError> {
         let setup: Setup = task.params()?;
         let info = self.0.info_of(task, &setup.snap, setup.revision)?;
-        self.0.link(&info, setup.revision)?;
+        if let Err(error) = self.0.link(&info, setup.revision) {
+            // What fails is not undone: the links that were made lead to what goes now.
+            if let Err(another) = self.0.unlink(&info, setup.revision) {
+                log::warn!("{}", another.in_full());
+            }
+            return Err(error.into());
+        }
         let unseen = !info.layout.is_empty() && !layout::is_possible();
         let unseen = unseen.then(|| {
             let places: Vec<&str> = info.layout.iter().map(|entry| entry.path.as_str()).collect();
