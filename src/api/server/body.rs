@@ -17,13 +17,25 @@ pub struct Stalled;
 pub struct RequestBody {
     incoming: Incoming,
     timer: Option<Pin<Box<Sleep>>>,
+    pace: Arc<Pace>,
+    ended: bool,
 }
 
 impl RequestBody {
-    pub fn new(incoming: Incoming) -> Self {
+    pub fn new(incoming: Incoming, pace: Arc<Pace>) -> Self {
         Self {
+            ended: incoming.is_end_stream(),
             incoming,
             timer: None,
+            pace,
+        }
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if !(self.ended || self.incoming.is_end_stream()) {
+            self.pace.leave_unread();
         }
     }
 }
@@ -38,6 +50,7 @@ impl HttpBody for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) {
             self.timer = None;
+            self.ended = frame.is_none();
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(PROGRESS)));

@@ -14,14 +14,18 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Instant;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::{Sleep, sleep, sleep_until};
 
 /// The most bytes of a head, and the most that are read ahead of a body.
 const BUFFER: usize = 64 * 1024;
+
+/// How long what a client still sends is read and dropped once it is answered. Were the connection closed under it, the
+/// client would see it break and might never see the answer.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// Answers the requests of a connection until it ends, by itself or because its time is over.
 pub async fn attend(stream: UnixStream, peer: Arc<Peer>, dialect: V2, seat: Seat) {
@@ -29,12 +33,13 @@ pub async fn attend(stream: UnixStream, peer: Arc<Peer>, dialect: V2, seat: Seat
     let stream = TokioIo::new(Paced {
         stream,
         pace: Arc::clone(&pace),
+        linger: None,
     });
     let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
         pace.begin(request.body().size_hint().exact());
         let (pace, peer, mut dialect) = (Arc::clone(&pace), Arc::clone(&peer), dialect.clone());
         async move {
-            let request = request.map(|body| Body::new(RequestBody::new(body)));
+            let request = request.map(|body| Body::new(RequestBody::new(body, Arc::clone(&pace))));
             let response = dialect.answer(peer, request).await;
             Ok::<_, Infallible>(response.map(|body| ReplyBody::new(body, pace)))
         }
@@ -89,6 +94,8 @@ fn overdue(pace: &Pace, timer: &mut Option<Pin<Box<Sleep>>>, context: &mut Conte
 struct Paced {
     stream: UnixStream,
     pace: Arc<Pace>,
+    /// Our half is closed; until then the rest of the other is read.
+    linger: Option<Pin<Box<Sleep>>>,
 }
 
 impl AsyncRead for Paced {
@@ -136,6 +143,24 @@ impl AsyncWrite for Paced {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        if self.linger.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+            if !self.pace.is_unread() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let this = &mut *self;
+        let timer = this.linger.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        let mut unwanted = [0; 4096];
+        loop {
+            if timer.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            let mut buffer = ReadBuf::new(&mut unwanted);
+            let read = ready!(Pin::new(&mut this.stream).poll_read(context, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }

@@ -41,6 +41,8 @@ struct State {
     exact: bool,
     /// How many bytes the body of the present request has; `None` when it comes in chunks.
     body: Option<u64>,
+    /// The present request was answered before all of its body was read.
+    unread: bool,
     /// The other end takes nothing since then.
     blocked: Option<Instant>,
     /// No further request will be taken.
@@ -100,6 +102,7 @@ impl Pace {
                 behind: None,
                 exact: true,
                 body: Some(0),
+                unread: false,
                 blocked: None,
                 closing: false,
                 cut: false,
@@ -138,7 +141,17 @@ impl Pace {
         let mut state = self.state();
         state.phase = Phase::Busy;
         state.since = Instant::now();
-        state.body = body;
+        (state.body, state.unread) = (body, false);
+    }
+
+    /// The rest of the present request's body is of no use any more.
+    pub fn leave_unread(&self) {
+        self.state().unread = true;
+    }
+
+    /// The client may still be sending what nobody wants.
+    pub fn is_unread(&self) -> bool {
+        self.state().unread
     }
 
     /// The answer is written. What came in behind the request is the beginning of the next head.
