@@ -151,7 +151,15 @@ fn eventually(what: &str, so: impl Fn() -> bool) {
     }
 }
 
+/// A call of the bus has its answer when the service is there, a moment before the change that started it is ready.
+fn settled(daemon: &TestDaemon) {
+    eventually("no change runs", || {
+        *daemon.get("/v2/changes").result() == json!([])
+    });
+}
+
 fn order(daemon: &TestDaemon, body: Value) {
+    settled(daemon);
     daemon.done(&daemon.post("/v2/apps", &body));
 }
 
@@ -285,6 +293,7 @@ fn a_call_of_its_name_starts_a_service() {
     assert!(!bus.has_owner(), "it went with the agent and waits");
     assert!(bus.call().status.success());
 
+    settled(&daemon);
     daemon.done(&daemon.post("/v2/snaps/test-app", &json!({"action": "remove"})));
     assert!(!service_file(&daemon).exists());
     assert!(!policy(&daemon, "svc").exists() && !policy(&daemon, "plain").exists());
