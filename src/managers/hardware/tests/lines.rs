@@ -214,16 +214,17 @@ async fn the_last_act_writes_safe_values_and_lets_go() {
 async fn a_pulse_ends_by_itself_unless_something_else_was_said() {
     let bench = bench();
     let mut reader = bench.bus.subscribe(Filter::default(), None);
-    bench.hardware.pulse("GPIO5", 1, 20, &admin()).expect("a pulse");
-    assert_eq!(
-        bench.hardware.line("GPIO5", &admin()).expect("read").value,
-        Some(1)
-    );
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(
-        bench.hardware.line("GPIO5", &admin()).expect("read").value,
-        Some(0)
-    );
+    bench.hardware.pulse("GPIO5", 1, 500, &admin()).expect("a pulse");
+    let value = || bench.hardware.line("GPIO5", &admin()).expect("read").value;
+    assert_eq!(value(), Some(1));
+    let ends = async {
+        while value() != Some(0) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), ends)
+        .await
+        .expect("it ends");
     let causes: Vec<_> = events(&mut reader)
         .iter()
         .map(|event| event.data["cause"].clone())
