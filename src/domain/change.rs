@@ -143,6 +143,12 @@ impl Change {
         }
     }
 
+    /// For tests: it is ready and Done, or they are told why not.
+    #[cfg(test)]
+    pub fn assert_done(&self) {
+        assert_eq!(self.shown_status(), TaskStatus::Done, "{:?}", self.error_text());
+    }
+
     /// The `err` text of a failed change: every failed task with the errors it logged.
     pub fn error_text(&self) -> Option<String> {
         if self.shown_status() != TaskStatus::Error {

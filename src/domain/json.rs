@@ -277,7 +277,7 @@ mod tests {
     fn an_array_is_no_record() {
         #[derive(Debug, Deserialize)]
         struct Point {
-            #[allow(dead_code)]
+            #[expect(dead_code, reason = "it is never made")]
             x: u8,
         }
         let error = record::<Point>(json!([1])).expect_err("it has no names");

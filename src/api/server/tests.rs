@@ -125,7 +125,7 @@ async fn a_crowd_on_one_socket_leaves_the_other_alone() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn who_is_answered_while_it_sends_can_send_on_and_read() {
+async fn who_is_answered_while_it_sends_can_send_on() {
     let served = served();
     for head in ["Content-Length: 600000", "Transfer-Encoding: chunked"] {
         let mut stream = served.connect("main").await;
@@ -133,18 +133,15 @@ async fn who_is_answered_while_it_sends_can_send_on_and_read() {
             .write_all(format!("POST /v2/nosuch HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n").as_bytes())
             .await
             .expect("a head");
-        // The answer is there, and with it our half of the connection is closed.
-        stream.readable().await.expect("an answer");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        // The answer is there whole, and with it the agent's half of the connection is closed.
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("the answer");
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{head}: {answer}");
         for _ in 0..100 {
             stream.write_all(b"fff\r\n").await.expect("still taken");
             stream.write_all(&[b'x'; 4095]).await.expect("still taken");
             stream.write_all(b"\r\n").await.expect("still taken");
         }
-        stream.shutdown().await.expect("the end");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.expect("the answer");
-        assert!(answer.starts_with("HTTP/1.1 404 "), "{head}: {answer}");
     }
     served.end().await;
 }

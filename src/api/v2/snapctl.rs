@@ -92,13 +92,13 @@ pub async fn join(mut call: Call) -> Result<Reply, Fault> {
 pub(super) fn described() -> Vec<super::openapi::describe::Operation> {
     use super::openapi::describe::post;
     #[derive(schemars::JsonSchema)]
-    #[allow(dead_code)]
+    #[expect(dead_code, reason = "it only describes")]
     struct SnapctlOutput {
         stdout: String,
         stderr: String,
     }
     #[derive(schemars::JsonSchema)]
-    #[allow(dead_code)]
+    #[expect(dead_code, reason = "it only describes")]
     struct Admission {
         cookie: String,
     }

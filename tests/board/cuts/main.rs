@@ -15,7 +15,7 @@
 #[path = "../../crash/shell_base.rs"]
 mod shell_base;
 #[path = "../../crash/snaps.rs"]
-#[allow(dead_code)] // what the kills need besides
+#[expect(dead_code, reason = "the kills need more of it")]
 mod snaps;
 
 mod dice;

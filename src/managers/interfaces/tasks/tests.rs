@@ -172,12 +172,7 @@ async fn a_connection_gives_the_line_and_takes_it_back() {
     who.role = Role::Admin;
     let mut events = bench.bus.subscribe(Filter::of(&who, &["connection"]), None);
     let change = bench.connect(LAMP, FOUR).await;
-    assert_eq!(
-        change.shown_status(),
-        TaskStatus::Done,
-        "{:?}",
-        change.error_text()
-    );
+    change.assert_done();
     assert_eq!(bench.grants("lights"), 1);
     let records = bench.records();
     assert_eq!(records.len(), 1);
@@ -220,12 +215,7 @@ async fn an_export_that_cannot_be_made_is_an_error() {
     assert_eq!(bench.records().len(), 1);
     // several plugs on one slot share its holder
     let change = bench.connect(("other", "lamp"), FOUR).await;
-    assert_eq!(
-        change.shown_status(),
-        TaskStatus::Done,
-        "{:?}",
-        change.error_text()
-    );
+    change.assert_done();
     assert_eq!(bench.records().len(), 2);
 }
 
@@ -235,12 +225,7 @@ async fn gpio_and_gpio_chardev_side_by_side() {
     let bench = bench();
     bench.connect(LAMP, FOUR).await;
     let change = bench.connect(("lights", "lines"), ("pi", "some-lines")).await;
-    assert_eq!(
-        change.shown_status(),
-        TaskStatus::Done,
-        "{:?}",
-        change.error_text()
-    );
+    change.assert_done();
     let records = bench.records();
     let lines = records
         .iter()
@@ -248,12 +233,7 @@ async fn gpio_and_gpio_chardev_side_by_side() {
         .unwrap();
     assert_eq!(lines.slot_dynamic["access"], "api");
     let change = bench.connect(("lights", "led"), ("pi", "user")).await;
-    assert_eq!(
-        change.shown_status(),
-        TaskStatus::Done,
-        "{:?}",
-        change.error_text()
-    );
+    change.assert_done();
     assert_eq!(bench.grants("lights"), 3);
 }
 
@@ -307,12 +287,7 @@ async fn what_connects_itself_and_what_is_not_wanted() {
     let bench = bench();
     let pass = || bench.one(kinds::AUTO_CONNECT, json!({"snap": "lights", "revision": "x1"}));
     let change = pass().await;
-    assert_eq!(
-        change.shown_status(),
-        TaskStatus::Done,
-        "{:?}",
-        change.error_text()
-    );
+    change.assert_done();
     let done: Vec<&str> = change.tasks.iter().map(|task| task.kind.as_str()).collect();
     assert_eq!(done, [kinds::AUTO_CONNECT, kinds::CONNECT, kinds::SETUP_PROFILES]);
     assert_eq!(
@@ -422,12 +397,7 @@ async fn removal_leaves_nothing_remembered() {
     bench.disconnect(("lights", "net"), false).await;
     assert_eq!(bench.records().len(), 2);
     let change = bench.one(kinds::AUTO_DISCONNECT, json!({"snap": "lights"})).await;
-    assert_eq!(
-        change.shown_status(),
-        TaskStatus::Done,
-        "{:?}",
-        change.error_text()
-    );
+    change.assert_done();
     assert_eq!(change.tasks.len(), 2);
     assert!(bench.records().is_empty());
     assert_eq!(bench.grants("lights"), 0);

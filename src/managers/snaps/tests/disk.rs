@@ -175,12 +175,7 @@ async fn install_refresh_and_remove_leave_the_disk_as_the_store_says() {
         "with three syncs of files that makes at most 20"
     );
     let change = bench.install(APP).await;
-    assert_eq!(
-        change.shown_status(),
-        TaskStatus::Done,
-        "{:?}",
-        change.error_text()
-    );
+    change.assert_done();
     let foo = name("foo");
     let x1 = Revision::local(1).expect("x1");
     let mode = fs::metadata(bench.dirs.snap_file(&foo, x1))
@@ -206,12 +201,7 @@ async fn install_refresh_and_remove_leave_the_disk_as_the_store_says() {
     let change = bench
         .install(&APP.replace("  ctl: {command: bin/run}\n", ""))
         .await;
-    assert_eq!(
-        change.shown_status(),
-        TaskStatus::Done,
-        "{:?}",
-        change.error_text()
-    );
+    change.assert_done();
     let x2 = Revision::local(2).expect("x2");
     let record = Arc::clone(bench.store.world().snap("foo").expect("there"));
     assert!(record.active && record.current == x2 && record.sequence.len() == 2);
@@ -230,12 +220,7 @@ async fn install_refresh_and_remove_leave_the_disk_as_the_store_says() {
                 .expect("a plan"),
         )
         .await;
-    assert_eq!(
-        change.shown_status(),
-        TaskStatus::Done,
-        "{:?}",
-        change.error_text()
-    );
+    change.assert_done();
     assert!(bench.store.world().snap("foo").is_none());
     assert_eq!(Bench::names(&bench.dirs.snap_files()), ["core99_x1.snap"]);
     assert_eq!(Bench::names(&bench.dirs.snap_mounts()), ["bin", "core99"]);

@@ -54,12 +54,7 @@ async fn a_folder_is_tried_and_stays_whatever_becomes_of_the_snap() {
         .plan_try(&shown, SideloadFlags::default())
         .expect("a plan");
     let change = bench.run(plan).await;
-    assert_eq!(
-        change.shown_status(),
-        TaskStatus::Done,
-        "{:?}",
-        change.error_text()
-    );
+    change.assert_done();
     let view = bench.snaps.one("foo").expect("there");
     let real = dir.canonicalize().expect("a folder");
     assert!(view.is_tried() && view.active && view.broken.is_none());

@@ -75,12 +75,7 @@ async fn a_connection_waits_for_its_device() {
     let change = bench
         .connect(("reader", "port"), ("system", "ft232r-usb-uart"))
         .await;
-    assert_eq!(
-        change.shown_status(),
-        TaskStatus::Done,
-        "{:?}",
-        change.error_text()
-    );
+    change.assert_done();
     assert_eq!(events.next().await.0.data["action"], "connect");
     assert_eq!(
         bench.records()[0].hotplug_key.as_deref(),
@@ -183,12 +178,7 @@ async fn a_chip_that_was_plugged_in() {
     let change = bench
         .connect(("lights", "lines"), ("system", "pinctrl-sim"))
         .await;
-    assert_eq!(
-        change.shown_status(),
-        TaskStatus::Done,
-        "{:?}",
-        change.error_text()
-    );
+    change.assert_done();
     assert_eq!(bench.grants("lights"), 1);
     // Who looks from outside knows of it, too.
     let outside = bench.store.world();
