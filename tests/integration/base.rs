@@ -8,12 +8,12 @@ use crate::support::TestDaemon;
 use crate::support::daemon::binary;
 use crate::support::snaps::{pack, packed};
 use crate::support::somebody::is_root;
+use crate::support::within;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 const BASE: &str = "name: small-base\nversion: '1'\ntype: base\n";
 
@@ -99,14 +99,6 @@ ln -s done "$SNAP_COMMON/ready"
 exec sleep 100000
 "#;
 
-fn eventually(what: &str, so: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
-    while !so() {
-        assert!(Instant::now() < end, "not so in 60 s: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 /// A process that is not the snap's.
 struct Foreign(Child);
 
@@ -162,7 +154,7 @@ fn a_strict_app_lives_in_its_base() {
         &pack(GADGET, &[("meta/gadget.yaml", "volumes: {}\n")]),
     )]);
     daemon.install(&[("app.snap", &app)]);
-    eventually("the service has tried everything", || {
+    within(60, "the service has tried everything", || {
         common.join("ready").is_symlink()
     });
     let text = fs::read_to_string(common.join("facts.new")).unwrap();
@@ -343,7 +335,7 @@ fn a_strict_app_lives_in_its_base() {
         "dev/shm/snap.boxed",
         "tmp/snap-private-tmp/snap.boxed",
     ];
-    eventually("what its apps shared is gone", || {
+    within(60, "what its apps shared is gone", || {
         shared.iter().all(|path| !root.join(path).exists())
     });
     let (good, said) = pinion(&daemon, &["check", "--deep"]);

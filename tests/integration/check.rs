@@ -2,6 +2,7 @@
 
 use crate::support::TestDaemon;
 use crate::support::daemon::binary;
+use crate::support::eventually;
 use crate::support::snaps::{BASE, pack};
 use crate::support::somebody::is_root;
 use rusqlite::Connection;
@@ -10,7 +11,6 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command};
-use std::time::{Duration, Instant};
 
 /// What the check prints, line by line, and whether it is content.
 fn check(root: &Path) -> (bool, Vec<String>) {
@@ -21,14 +21,6 @@ fn check(root: &Path) -> (bool, Vec<String>) {
         .expect("pinion check runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     (output.status.success(), text.lines().map(str::to_owned).collect())
-}
-
-fn eventually(what: &str, so: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
-    while !so() {
-        assert!(Instant::now() < end, "not so in 30 s: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 fn edit(root: &Path, sql: &str) {

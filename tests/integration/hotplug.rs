@@ -2,10 +2,10 @@
 //! in a mount namespace of its own; the events are the kernel's.
 
 use crate::support::TestDaemon;
+use crate::support::eventually;
 use crate::support::snaps::{BASE, pack};
 use crate::support::somebody::is_root;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
 
 /// A folder of devices in which nodes can be made, and no serial ports but those that are played.
 const VIEW: &str = "
@@ -46,14 +46,6 @@ fn established(daemon: &TestDaemon) -> Vec<Value> {
         .as_array()
         .cloned()
         .unwrap_or_default()
-}
-
-fn eventually(what: &str, so: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
-    while !so() {
-        assert!(Instant::now() < end, "not so in 30 s: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// contract: interfaces-and-hardware, section 1, hotplug slots

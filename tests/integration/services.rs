@@ -1,5 +1,6 @@
 //! Services, hooks, configuration and snapctl, as a client and a snap's own processes see them.
 
+use crate::support::eventually;
 use crate::support::snaps::{BASE, pack};
 use crate::support::somebody::{NOBODY, is_root};
 use crate::support::{Request, TestDaemon};
@@ -7,7 +8,6 @@ use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 const GADGET: &str = "name: test-gadget\nversion: '1'\ntype: gadget\nbase: test-base\nslots:\n  pin-13: {interface: gpio, number: 27}\n";
 
@@ -49,14 +49,6 @@ fn printed(daemon: &TestDaemon, service: &str) -> Vec<String> {
         .map(|record| serde_json::from_str::<Value>(record).unwrap())
         .map(|record| record["message"].as_str().unwrap().to_owned())
         .collect()
-}
-
-fn eventually(what: &str, so: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
-    while !so() {
-        assert!(Instant::now() < end, "not so in 30 s: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 fn app_of<'a>(answer: &'a Value, name: &str) -> &'a Value {

@@ -1,11 +1,11 @@
 //! Services that calls of their names on the message bus start, by a real bus with the rules of a system's.
 
 use crate::support::TestDaemon;
+use crate::support::eventually;
 use crate::support::snaps::{BASE, pack};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 const NAME: &str = "org.example.Lamp";
 const YAML: &str = "name: test-app\nversion: '1'\nbase: test-base\n\
@@ -140,14 +140,6 @@ impl Bus {
         self.ask(&["GetNameOwner", "string:org.example.Lamp"])
             .status
             .success()
-    }
-}
-
-fn eventually(what: &str, so: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
-    while !so() {
-        assert!(Instant::now() < end, "not so in 30 s: {what}");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -1,11 +1,12 @@
 //! Services as a client controls them: orders, activators, refreshes, and services that behave badly.
 
+use crate::support::eventually;
 use crate::support::snaps::{BASE, pack, pack_anyhow};
 use crate::support::{Request, TestDaemon};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A snap with these apps, at this version.
 fn snap(version: u32, apps: &str, files: &[(&str, &str)]) -> Vec<u8> {
@@ -28,14 +29,6 @@ fn order(daemon: &TestDaemon, body: Value) -> Value {
 
 fn app(daemon: &TestDaemon, name: &str) -> Value {
     daemon.get(&format!("/v2/apps?names=test-app.{name}")).result()[0].clone()
-}
-
-fn eventually(what: &str, so: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
-    while !so() {
-        assert!(Instant::now() < end, "not so in 30 s: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// What a service left in the snap's common folder.
